@@ -1,0 +1,79 @@
+package status
+
+import "strings"
+
+// A Request is a verb that somebody wants carried out on one service, checked and permitted.
+type Request struct {
+	ID      string // names the operation; a second request with the same ID attaches to the first one's operation
+	Verb    string // the row's name in the table of verbs, never an alias
+	Service string
+	Count   int    // ttin, ttou: how many, at least 1
+	Signal  string // of a verb that sends a signal: its name without "SIG", known to be one
+	Reset   bool   // restart: forget the failures counted so far
+	Force   bool   // do it although it would be refused
+	OrStart bool   // hup: start it if it was stopped on purpose
+	By      Caller
+}
+
+// An ApplyRequest asks for the service files to be read again.
+type ApplyRequest struct {
+	ID      string   // as Request.ID
+	Names   []string // only these services; empty = all
+	DryRun  bool     // say the plan, do nothing
+	Restart bool     // restart what cannot take its change live
+	Force   bool     // although it stops every running service
+	By      Caller
+}
+
+// What apply does to a service.
+const (
+	Add     = "add"
+	Remove  = "remove"
+	Change  = "change"  // taken live
+	Restart = "restart" // restarted, because --restart was given
+	Pend    = "pending" // noted, waits for a restart
+	Keep    = "keep"    // its file is bad: it keeps its last good definition
+)
+
+// A Step is one line of an apply's plan. A service that nothing happens to has none.
+type Step struct {
+	Service string   `json:"service"`
+	Action  string   `json:"action"`
+	Keys    []string `json:"keys,omitempty"`  // the keys of the file that changed
+	Error   string   `json:"error,omitempty"` // the step was tried and failed
+}
+
+// An ApplyResult is the plan of an apply and what came of it.
+type ApplyResult struct {
+	ID       string   `json:"id"`
+	DryRun   bool     `json:"dry_run"`
+	Steps    []Step   `json:"steps"`
+	Problems []string `json:"problems,omitempty"` // of bad files, each rendered with its line, caret and hint
+	Error    string   `json:"error,omitempty"`    // nothing was done, and why
+	Hint     string   `json:"hint,omitempty"`
+}
+
+// A Problem is why a request was not carried out, as in RFC 9457. It is an error.
+// ExitCode is what gsvctl ends with, and decides the HTTP status where Status is 0.
+type Problem struct {
+	Type      string     `json:"type"` // "about:blank" or "gsv:" and a word; never parsed further
+	Title     string     `json:"title"`
+	Status    int        `json:"status"`
+	Detail    string     `json:"detail"`
+	Service   string     `json:"service,omitempty"`
+	Hint      string     `json:"hint,omitempty"`
+	ExitCode  int        `json:"exit_code"`
+	Operation *Operation `json:"operation,omitempty"` // the failed one
+}
+
+// Error is the detail, with the service before it where there is one.
+func (p *Problem) Error() string {
+	text := p.Detail
+	if text == "" {
+		text = p.Title
+	}
+	if p.Service != "" && !strings.HasPrefix(text, p.Service) {
+		return p.Service + ": " + text
+	}
+	return text
+}

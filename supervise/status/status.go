@@ -1,0 +1,173 @@
+// Package status is what gsv says about itself on the control socket: the JSON of every request and answer of /v1.
+//
+// It imports nothing of gsv, so that the supervisor, the HTTP server and the client share these types without sharing anything else.
+// Fields are only ever added; a reader ignores those it does not know. Times are RFC 3339, durations are seconds, sizes are bytes,
+// signals are names without "SIG".
+package status
+
+import "time"
+
+// A State is what a service is doing, in one word.
+type State string
+
+// The states of a service, all there are.
+const (
+	Waiting   State = "waiting"   // wanted up, held back by a service it comes after
+	Starting  State = "starting"  // the main process is there, readiness is not proven yet
+	Running   State = "running"   // ready, or was and only lost its readiness
+	Reloading State = "reloading" // running, with a reload in progress
+	Stopping  State = "stopping"  // the stop sequence is under way
+	Stopped   State = "stopped"   // nothing of it is left, and nothing is wanted
+	Backoff   State = "backoff"   // ended, will be started again at next_start
+	Exited    State = "exited"    // ended for good by its restart policy
+	Fatal     State = "fatal"     // given up: start-limit was reached
+	Invalid   State = "invalid"   // its file is bad and no earlier definition is known
+)
+
+// Alive says whether a main process is there in this state.
+func (s State) Alive() bool {
+	switch s {
+	case Starting, Running, Reloading, Stopping:
+		return true
+	case Waiting, Stopped, Backoff, Exited, Fatal, Invalid:
+	}
+	return false
+}
+
+// A Service is one service as it is now.
+type Service struct {
+	Name        string     `json:"name"`
+	Description string     `json:"description"`
+	Preset      string     `json:"preset"`
+	Groups      []string   `json:"groups"` // the names that @group stands for
+	State       State      `json:"state"`
+	Reason      string     `json:"reason,omitempty"` // why it is in this state, one clause, where there is more to say than the state
+	Want        string     `json:"want"`             // "up", "down" or "once"
+	Pid         int        `json:"pid"`              // the main process, 0 if there is none
+	Generation  int        `json:"generation"`       // the number of its newest run, 0 before the first
+	Ready       bool       `json:"ready"`
+	Since       time.Time  `json:"since"`    // when the state began
+	Restarts    int        `json:"restarts"` // starts that nobody asked for since an operator's last start
+	Listen      []string   `json:"listen"`
+	Release     string     `json:"release"`
+	Stale       bool       `json:"stale"`   // runs the code of an older release
+	Pending     bool       `json:"pending"` // its definition has changes that wait for a restart
+	LastExit    *Exit      `json:"last_exit"`
+	LastReload  *Reload    `json:"last_reload"`
+	NextStart   *time.Time `json:"next_start"`        // set in backoff
+	Workers     []Worker   `json:"workers,omitempty"` // only where one service was asked for
+}
+
+// Serves says whether the service does what is wanted of it: running and ready, or ended well where an end is what is wanted of it.
+func (s *Service) Serves() bool {
+	switch s.State {
+	case Running, Reloading:
+		return s.Ready
+	case Exited:
+		return s.Ready
+	case Waiting, Starting, Stopping, Stopped, Backoff, Fatal, Invalid:
+	}
+	return false
+}
+
+// A Worker is a child of a service's main process.
+type Worker struct {
+	Pid        int       `json:"pid"`
+	Started    time.Time `json:"started"`
+	RSS        int64     `json:"rss"` // bytes
+	PSS        int64     `json:"pss"` // bytes, 0 where the kernel does not tell
+	Generation int       `json:"generation"`
+}
+
+// An Exit is how a run ended.
+type Exit struct {
+	Code    int       `json:"code"`             // 0 when a signal or an error ended it
+	Signal  string    `json:"signal,omitempty"` // "KILL"; empty when it exited by itself
+	Core    bool      `json:"core"`
+	At      time.Time `json:"at"`
+	Error   string    `json:"error,omitempty"`   // it never ran: the step that failed and why
+	Unknown bool      `json:"unknown,omitempty"` // the kernel could not say how it ended
+}
+
+// A Reload is how the last reload went.
+type Reload struct {
+	Operation string    `json:"operation"`
+	Result    string    `json:"result"` // OK or Failed
+	Seconds   float64   `json:"seconds"`
+	At        time.Time `json:"at"` // when it ended
+}
+
+// The results of an operation. It is empty while the operation goes on.
+const (
+	OK     = "ok"
+	Failed = "failed"
+)
+
+// An Operation is one verb carried out on one service, from its acceptance to its end.
+// Service is empty where the verb is about gsv as a whole.
+type Operation struct {
+	ID         string     `json:"id"`
+	Verb       string     `json:"verb"` // the row's name, never an alias
+	Service    string     `json:"service"`
+	By         Caller     `json:"by"`
+	Started    time.Time  `json:"started"`
+	Ended      time.Time  `json:"ended,omitzero"`
+	Result     string     `json:"result"`          // "", OK or Failed
+	Error      string     `json:"error,omitempty"` // why it failed, one clause
+	Log        []string   `json:"log,omitempty"`   // on failure, what the service wrote during this attempt; for a oneshot all it wrote
+	OldWorkers int        `json:"old_workers"`
+	NewWorkers int        `json:"new_workers"`
+	Pid        int        `json:"pid"`                  // the main process at the end (or now), 0 if there is none
+	Generation int        `json:"generation"`           // of that process
+	Release    string     `json:"release,omitempty"`    // of that process
+	Already    bool       `json:"already,omitempty"`    // it was so already, nothing was done
+	Serving    bool       `json:"serving"`              // the service serves at the end, whether or not the operation failed
+	Detail     string     `json:"detail,omitempty"`     // what more there is to say of a success: "6 workers new", "HUP sent to 812"
+	Hint       string     `json:"hint,omitempty"`       // what to do, or what happens next
+	Progress   string     `json:"progress,omitempty"`   // how far it is: "workers replaced 5/8"
+	Bound      float64    `json:"bound,omitempty"`      // seconds after which the service's own limits end the operation, 0 = none
+	NextStart  *time.Time `json:"next_start,omitempty"` // when gsv tries again by itself
+}
+
+// Done says whether the operation has ended.
+func (o *Operation) Done() bool { return o.Result != "" }
+
+// Seconds is how long the operation took, or has taken until now.
+func (o *Operation) Seconds(now time.Time) float64 {
+	if o.Done() {
+		now = o.Ended
+	}
+	return now.Sub(o.Started).Seconds()
+}
+
+// A Caller is who asked, as the kernel says (SO_PEERCRED, SO_PEERGROUPS, at the time of connect).
+type Caller struct {
+	UID    uint32   `json:"uid"`
+	User   string   `json:"user"` // the name of UID, or its number where there is no such user
+	Pid    int      `json:"pid"`
+	GID    uint32   `json:"-"`
+	Groups []uint32 `json:"-"` // supplementary groups; GID need not be among them
+}
+
+// An Event is one thing that happened.
+type Event struct {
+	Seq       uint64    `json:"seq"` // counts up by one; a gap means that events were dropped
+	At        time.Time `json:"at"`
+	Service   string    `json:"service,omitempty"` // empty: gsv as a whole
+	Kind      string    `json:"kind"`              // "state", "exit", "operation", "definition", "log", "gsv"
+	State     State     `json:"state,omitempty"`   // of kind "state": the new one
+	Text      string    `json:"text"`              // for people, one clause
+	Pid       int       `json:"pid,omitempty"`
+	Operation string    `json:"operation,omitempty"`
+	Exit      *Exit     `json:"exit,omitempty"` // of kind "exit"
+}
+
+// About is gsv as a whole.
+type About struct {
+	Version       string    `json:"version"`
+	Pid           int       `json:"pid"` // the guardian: the process to signal
+	SupervisorPid int       `json:"supervisor_pid"`
+	Started       time.Time `json:"started"` // of the guardian
+	Uptime        float64   `json:"uptime"`  // seconds, of the guardian
+	BootID        string    `json:"boot_id"`
+}
