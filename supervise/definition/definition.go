@@ -1,0 +1,185 @@
+package definition
+
+import (
+	"bytes"
+	"reflect"
+	"syscall"
+	"time"
+)
+
+// A Definition is what one service file means, with every default filled in. Nothing in it
+// may be changed once it was made. The zero value is not valid.
+type Definition struct {
+	Name   string // of the service: the stem of the file's name
+	Path   string // of the file, as it was named; "" for [Command]
+	Source []byte // the file as read: Parse(Name, Path, Source, same Defaults) gives an equal Definition
+
+	Command     []string // never empty; Command[0] without a slash is looked up in the service's PATH
+	Description string
+
+	Preset         string // "starman" or "none"
+	PresetDetected bool   // Preset was seen in the command, not written in the file
+
+	Type      Type
+	Main      bool  // gsv ends with this service, and with its exit status
+	OnEnd     OnEnd // when the service has ended for good
+	Autostart bool
+	Groups    []string // as written, without "@"
+
+	WorkingDirectory string            // "" = gsv's; not resolved here, for it is resolved anew at each start
+	Environment      map[string]string // the [environment] table
+	EnvironmentFiles []EnvironmentFile // in the order they are read
+	Inherit          Inherit           // what of gsv's own environment the service gets
+
+	User                string   // name or number; "" = gsv's
+	Group               string   // name or number; "" = User's primary group, or gsv's
+	SupplementaryGroups []string // names or numbers; nil = not set: User's groups, or gsv's
+	Umask               int      // 0 to 0777
+
+	Restart            Restart
+	RestartDelay       time.Duration // after the first failure in a row
+	RestartDelayMax    time.Duration // the delay never grows beyond; a run this long counts as healthy: the next start is at once
+	RestartDelayFactor float64       // from one delay to the next; at least 1
+	StartLimit         int           // failures within StartLimitInterval after which the service is fatal; 0 = never
+	StartLimitInterval time.Duration
+
+	MinUptime    time.Duration // a run that ends sooner has failed; without [ready] the service is ready after it
+	StartTimeout time.Duration // until ready; 0 = none
+	SuccessExit  []ExitMatch   // ends that are no failure; nil or empty = none is
+
+	StopSequence []StopStep // always ends with {SIGKILL, 0}
+	KillMode     KillMode
+	Signals      PresetSignals
+
+	Ready Ready
+	Allow map[string][]string // verb or role ("read" "operate" "all") to users and "@groups"
+	Log   Log
+}
+
+// Type is the kind of a service.
+type Type uint8
+
+// Kinds of services.
+const (
+	Simple  Type = iota // its process runs until it is stopped
+	Oneshot             // its process ends by itself; after success the service counts as ready
+)
+
+func (t Type) String() string { return [...]string{"simple", "oneshot"}[t] }
+
+// OnEnd says what the end for good of a service means for gsv.
+type OnEnd uint8
+
+// What the end of a service leads to.
+const (
+	Nothing  OnEnd = iota
+	Shutdown       // gsv stops all others and exits with status 10
+)
+
+func (o OnEnd) String() string { return [...]string{"nothing", "shutdown"}[o] }
+
+// Restart says after which ends a service is started again.
+type Restart uint8
+
+// Restart policies.
+const (
+	Always    Restart = iota // after any end, exit 0 too
+	OnFailure                // after an end that is not among SuccessExit
+	No
+)
+
+func (r Restart) String() string { return [...]string{"always", "on-failure", "no"}[r] }
+
+// KillMode says who gets the signals of the stop sequence.
+type KillMode uint8
+
+// Kill modes.
+const (
+	Mixed KillMode = iota // the main process; then what outlives it
+	Group                 // the whole process group from the first step on
+)
+
+func (k KillMode) String() string { return [...]string{"mixed", "group"}[k] }
+
+// Output says where a service's output goes.
+type Output uint8
+
+// Outputs.
+const (
+	File   Output = iota // LOG-DIR/NAME.log
+	Stdout               // gsv's stdout, each line prefixed
+)
+
+func (o Output) String() string { return [...]string{"file", "stdout"}[o] }
+
+// Log is the [log] table.
+type Log struct {
+	Output Output
+}
+
+// An EnvironmentFile is read at each start.
+type EnvironmentFile struct {
+	Path     string
+	Optional bool // may be missing (a "-" before the path)
+}
+
+// Inherit says which variables of gsv's own environment a service gets: all, or those whose
+// names match one of Names, in which "*" stands for any number of characters. NOTIFY_SOCKET,
+// LISTEN_* and WATCHDOG_* are meant for gsv itself and are never passed on.
+type Inherit struct {
+	All   bool
+	Names []string
+}
+
+// An ExitMatch is one way to end: by Signal if it is not 0, else with exit status Code.
+type ExitMatch struct {
+	Code   int
+	Signal syscall.Signal
+}
+
+// A StopStep is a signal and how long to wait for the end after it.
+type StopStep struct {
+	Signal syscall.Signal
+	Wait   time.Duration
+}
+
+// PresetSignals are the meanings that the preset's server gives to signals.
+type PresetSignals struct {
+	Reload    syscall.Signal // hup
+	Graceful  syscall.Signal // quit: end after the requests that are being answered
+	ScaleUp   syscall.Signal // ttin: one worker more
+	ScaleDown syscall.Signal // ttou: one worker less
+}
+
+// Ready is the [ready] table: what proves that a service serves. With neither TCP nor Unix
+// it is that it lived for MinUptime.
+type Ready struct {
+	TCP      string        // "HOST:PORT" that accepts a connection; "" = not asked
+	Unix     string        // path of a socket that accepts a connection; "" = not asked
+	Interval time.Duration // from one try to the next
+	Timeout  time.Duration // of one try
+}
+
+// Defaults is what a file's meaning depends on beside the file itself. The zero value is
+// gsv as an ordinary process, with verbs in [allow] not checked.
+type Defaults struct {
+	// Container is set as PID 1 and for `gsv -- COMMAND`: output goes to stdout and the whole
+	// environment is inherited unless the file says otherwise.
+	Container bool
+	// Verbs are the names that [allow] takes beside "read", "operate" and "all"; nil takes any.
+	Verbs []string
+}
+
+// Equal says if both definitions mean the same and come from the same source.
+func (d *Definition) Equal(o *Definition) bool {
+	if d == nil || o == nil {
+		return d == o
+	}
+	return d.Name == o.Name && d.Path == o.Path && bytes.Equal(d.Source, o.Source) && reflect.DeepEqual(d, o)
+}
+
+// A Change is a key whose value differs between two definitions.
+type Change struct {
+	Key  string // as in a service file, such as "stop-timeout" or "ready.tcp"
+	Live bool   // can be taken without a new process
+}
