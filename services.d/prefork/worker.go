@@ -1,0 +1,127 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// How long a worker waits for a request's headers, and on a kept connection
+// for the next request: Starman's defaults.
+const (
+	readTimeout      = 5 * time.Second
+	keepaliveTimeout = time.Second
+)
+
+// RunWorker loads the application and serves connections from fd 3, one at a
+// time, until it is told to go, its master is gone or it has served enough.
+func runWorker(o options) int {
+	master := os.Getppid()
+	var listener atomic.Pointer[net.Listener]
+	sigs := catch(syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM)
+	signal.Ignore(syscall.SIGPIPE)
+	go func() {
+		for sig := range sigs {
+			l := listener.Load()
+			if sig != syscall.SIGHUP || l == nil {
+				os.Exit(0)
+			}
+			(*l).Close() // ends Accept; a connection that it has taken is still served
+		}
+	}()
+
+	release, preloaded := os.LookupEnv(preloadEnv)
+	if !preloaded {
+		var status int
+		if release, status = loadOrSay(o, master); status != 0 {
+			return status
+		}
+	}
+	f := os.NewFile(3, "listener")
+	l, err := net.FileListener(f)
+	if err != nil {
+		say("cannot use the inherited socket: %v", err)
+		return 255
+	}
+	f.Close()
+	listener.Store(&l)
+	for n := 0; n < o.maxRequests; n++ {
+		c, err := l.Accept()
+		if err != nil {
+			return 0 // told to go, or the master has shut the socket down
+		}
+		serve(c, release)
+		if os.Getppid() != master {
+			return 0
+		}
+		if !accepting(l) {
+			return 0
+		}
+	}
+	return 0
+}
+
+// Accepting tells whether the listener is still open: SetDeadline fails on a
+// closed one.
+func accepting(l net.Listener) bool {
+	return l.(interface{ SetDeadline(time.Time) error }).SetDeadline(time.Time{}) == nil
+}
+
+// Serve answers the requests of one connection. A query can ask for more than
+// the line that every answer is:
+//
+//	sleep=DURATION  the answer takes this long
+//	stderr=TEXT     TEXT is a line on stderr, before the answer
+//	exit=STATUS     the worker exits instead of an answer
+//	abort           the worker dumps core (signal 6) instead of an answer
+func serve(c net.Conn, release string) {
+	defer c.Close()
+	r := bufio.NewReader(c)
+	for {
+		c.SetReadDeadline(time.Now().Add(readTimeout))
+		req, err := http.ReadRequest(r)
+		if err != nil {
+			return
+		}
+		q := req.URL.Query()
+		status, body := 200, fmt.Sprintf("release=%s pid=%d gen=%s\n", release, os.Getpid(), os.Getenv("GSV_GENERATION"))
+		if d, err := time.ParseDuration(q.Get("sleep")); err == nil {
+			time.Sleep(d)
+		} else if q.Has("sleep") {
+			status, body = 400, err.Error()+"\n"
+		}
+		if q.Has("stderr") {
+			say("%s", q.Get("stderr"))
+		}
+		if n, err := strconv.Atoi(q.Get("exit")); err == nil {
+			os.Exit(n)
+		}
+		if q.Has("abort") {
+			setDefault(syscall.SIGABRT)
+			_ = syscall.Kill(os.Getpid(), syscall.SIGABRT)
+			select {}
+		}
+		keep := req.ProtoAtLeast(1, 1) && !req.Close || strings.EqualFold(req.Header.Get("Connection"), "keep-alive")
+		connection := "close"
+		if keep {
+			connection = "keep-alive"
+		}
+		_, err = fmt.Fprintf(c, "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: %s\r\n\r\n%s",
+			status, http.StatusText(status), len(body), connection, body)
+		if err != nil || !keep {
+			return
+		}
+		c.SetReadDeadline(time.Now().Add(keepaliveTimeout))
+		if _, err := r.Peek(1); err != nil {
+			return
+		}
+	}
+}
