@@ -1,0 +1,201 @@
+package lifecycle
+
+import (
+	"reflect"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// FuzzStep drives a service by random events, as policies of all kinds, and
+// holds it to what must always be true.
+func FuzzStep(f *testing.F) {
+	f.Add(uint16(0), []byte{0, 10, 20, 30, 40, 7, 3, 11, 90, 91, 92})
+	f.Add(uint16(0xffff), []byte("start stop restart quit"))
+	f.Add(uint16(0x2a5), []byte{0, 11, 12, 2, 12, 11, 0, 9, 9, 9, 12, 13, 5, 6})
+	f.Fuzz(func(t *testing.T, kind uint16, events []byte) {
+		h := &history{t: t, p: fuzzPolicy(kind), now: time.Unix(1e9, 0), waiting: map[OpID]bool{}, kept: map[int]bool{}}
+		for i, b := range events[:min(len(events), 300)] {
+			h.happen(i, b)
+		}
+	})
+}
+
+func fuzzPolicy(kind uint16) Policy {
+	p := defaultPolicy()
+	p.Oneshot, p.Main, p.Shutdown = kind&1 != 0, kind&2 != 0, kind&4 != 0
+	p.Probe, p.Group = kind&8 != 0, kind&16 != 0
+	p.Restart = Restart(kind >> 5 & 3 % 3)
+	if kind&128 != 0 {
+		p.StartLimit = 3
+	}
+	if kind&256 != 0 {
+		p.Delay, p.DelayMax = 0, 0
+	}
+	if kind&512 != 0 {
+		p.MinUptime, p.StartTimeout = 0, 0
+	}
+	return p
+}
+
+type history struct {
+	t       *testing.T
+	p       Policy
+	s       State
+	now     time.Time
+	waiting map[OpID]bool // operations not finished yet
+	kept    map[int]bool  // runs that were started and of which something is left
+	newest  int
+}
+
+func (h *history) happen(i int, b byte) {
+	id := OpID(rune('a'+i%26)) + OpID(rune('0'+i/26%10)) + OpID(rune('0'+i/260))
+	gen := h.s.Gen
+	if b&64 != 0 {
+		gen--
+	}
+	jitter := float64(int8(b)) / 128
+	var ev Event
+	switch b % 14 {
+	case 0, 1, 2, 3, 4:
+		ev = Command{Op: id, Verb: Verb(b % 14)}
+	case 5:
+		ev = Command{Op: id, Verb: DoSignal, Signal: syscall.SIGUSR1}
+	case 6:
+		ev = Command{Op: id, Verb: DoReload, Signal: syscall.SIGHUP}
+	case 7:
+		ev = Launched{gen}
+	case 8:
+		ev = Ready{gen}
+	case 9:
+		ev = Ended{Gen: gen, Exit: Exit{Code: int(b >> 6)}, Left: b&32 != 0, Jitter: jitter}
+	case 10:
+		ev = Empty{Gen: gen, Jitter: jitter}
+	case 11:
+		h.now = h.now.Add(time.Duration(b) * time.Second)
+		ev = Tick{}
+	case 12:
+		if d := h.s.Deadline(); !d.IsZero() && d.After(h.now) {
+			h.now = d
+		}
+		ev = Tick{}
+	case 13:
+		h.recover()
+		return
+	}
+	h.step(ev)
+}
+
+func (h *history) step(ev Event) {
+	before := h.s.clone()
+	s, effects, err := Step(h.p, h.s, h.now, ev)
+	if !reflect.DeepEqual(before, h.s.clone()) {
+		h.t.Fatalf("%#v wrote through its state", ev)
+	}
+	c, isCommand := ev.(Command)
+	if err != nil {
+		if !isCommand || effects != nil || !reflect.DeepEqual(s, h.s) {
+			h.t.Fatalf("%#v: error %v changed something", ev, err)
+		}
+		return
+	}
+	if isCommand {
+		h.waiting[c.Op] = true
+	}
+	h.s = s
+	h.carryOut(ev, effects)
+	if isCommand && (c.Verb == DoSignal || c.Verb == DoReload) && h.waiting[c.Op] && h.s.Phase() == before.Phase() {
+		h.step(Delivered{Op: c.Op})
+		if h.waiting[c.Op] {
+			h.t.Fatalf("%v is not finished although it was delivered", c.Op)
+		}
+	}
+}
+
+func (h *history) recover() {
+	var found []Found
+	for gen := range h.kept {
+		found = append(found, Found{Gen: gen, Since: h.now})
+	}
+	var effects []Effect
+	h.s, effects = Recover(h.p, h.s, h.now, found)
+	h.carryOut("recover", effects)
+}
+
+// carryOut checks the effects and what must be true between two events.
+func (h *history) carryOut(ev any, effects []Effect) {
+	for _, r := range h.s.Runs {
+		h.kept[r.Gen] = true
+	}
+	for _, e := range effects {
+		switch e := e.(type) {
+		case StartRun:
+			if e.Gen <= h.newest {
+				h.t.Fatalf("%#v: gen %d started again", ev, e.Gen)
+			}
+			h.newest = e.Gen
+		case Kill:
+			if !h.kept[e.Gen] {
+				h.t.Fatalf("%#v: signal to run %d, which is gone", ev, e.Gen)
+			}
+		case Finish:
+			if !h.waiting[e.Op] {
+				h.t.Fatalf("%#v: operation %q finished, which nobody waits for", ev, e.Op)
+			}
+			delete(h.waiting, e.Op)
+		}
+	}
+	for gen := range h.kept {
+		if !hasRun(h.s, gen) {
+			delete(h.kept, gen)
+		}
+	}
+	if len(h.s.Runs) > 1 {
+		h.t.Fatalf("%#v: %d runs", ev, len(h.s.Runs))
+	}
+	if len(h.waiting) != len(h.s.Ops) {
+		h.t.Fatalf("%#v: %d operations wait, the state knows %d", ev, len(h.waiting), len(h.s.Ops))
+	}
+	h.goesOn(ev)
+}
+
+// goesOn checks that something will happen: a service that should move has a
+// run that will be heard of, or a time at which it moves.
+func (h *history) goesOn(ev any) {
+	s := h.s
+	switch s.Phase() {
+	case Backoff:
+		if s.RetryAt.IsZero() || s.Deadline().IsZero() {
+			h.t.Fatalf("%#v: backoff without end", ev)
+		}
+	case Stopped:
+		if s.Want != Down {
+			h.t.Fatalf("%#v: stopped, but wanted %v", ev, s.Want)
+		}
+	case Exited, Fatal:
+		if s.Want == Down {
+			h.t.Fatalf("%#v: %v, but wanted down", ev, s.Phase())
+		}
+	case Stopping:
+		r := s.Runs[0]
+		if r.Deadline.IsZero() && (len(r.Stop) != 1 || r.Stop[0].Signal != syscall.SIGKILL) {
+			h.t.Fatalf("%#v: stopping without end: %+v", ev, r)
+		}
+	}
+	if len(s.Runs) == 0 {
+		for _, op := range s.Ops {
+			if op.Verb != DoSignal && op.Verb != DoReload {
+				h.t.Fatalf("%#v: operation %+v waits for ever: %+v", ev, op, s)
+			}
+		}
+	}
+}
+
+func hasRun(s State, gen int) bool {
+	for _, r := range s.Runs {
+		if r.Gen == gen {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,209 @@
+// Package lifecycle decides what a service does next. It is a pure function,
+// [Step], from a policy, a state, the time and an event to a new state and the
+// effects that carry it out. There is no clock, goroutine, I/O, log or random
+// number here: the time comes in, effects go out, and everything that may
+// happen to a service can be told as a story (testdata/*.txt).
+//
+// What the operator wants ([Want]) and what is ([Phase]) are two fields. A
+// service has at most one [Run], numbered by its gen; an event about a run
+// carries that number, so that one that comes late is recognised and ignored.
+package lifecycle
+
+import (
+	"slices"
+	"syscall"
+	"time"
+)
+
+// Want is what the operator asked for. The zero value is Down.
+type Want uint8
+
+const (
+	Down Want = iota // stopped on purpose, or never asked for
+	Up               // kept running by the restart policy
+	Once             // run until it ends, not restarted
+)
+
+func (w Want) String() string { return [...]string{"down", "up", "once"}[w] }
+
+// Phase is what a service, or a run of it, does now. The zero value is Stopped.
+type Phase uint8
+
+const (
+	Stopped  Phase = iota // nothing of it is there, on purpose
+	Starting              // a process was asked for and is not ready yet
+	Running               // ready
+	Stopping              // told to go, or its main process is gone and the rest is being ended
+	Backoff               // ended; the next start is at State.RetryAt
+	Exited                // ended, and by its policy not started again
+	Fatal                 // given up: start-limit reached
+)
+
+func (p Phase) String() string {
+	return [...]string{"stopped", "starting", "running", "stopping", "backoff", "exited", "fatal"}[p]
+}
+
+// Restart says after which ends a service that is wanted up is started again.
+// The zero value is Always.
+type Restart uint8
+
+const (
+	Always    Restart = iota
+	OnFailure         // not after an exit that Policy.Success names
+	Never
+)
+
+// A StopStep is one step of a stop sequence: a signal and how long to wait for
+// its effect. The last step of a sequence is KILL; its Wait is not used.
+type StopStep struct {
+	Signal syscall.Signal
+	Wait   time.Duration
+}
+
+// An Exit is how a main process ended.
+type Exit struct {
+	Code    int            `json:"code"`
+	Signal  syscall.Signal `json:"signal,omitempty"`  // not 0: ended by it, and Code means nothing
+	Core    bool           `json:"core,omitempty"`    // a core was dumped
+	Failure string         `json:"failure,omitempty"` // not empty: the program was never run, and why
+	Unknown bool           `json:"unknown,omitempty"` // it ended unseen
+	At      time.Time      `json:"at"`
+	Uptime  time.Duration  `json:"uptime"` // since it was asked for
+}
+
+// ExitMatch names an exit: by signal, or by code where Signal is 0.
+type ExitMatch struct {
+	Code   int
+	Signal syscall.Signal
+}
+
+// Policy is the part of a definition that Step needs. It is plain data.
+type Policy struct {
+	Oneshot            bool // the end of a run is its purpose
+	Main               bool // gsv ends when it has ended
+	Shutdown           bool // gsv ends when it has ended for good (on-end)
+	Restart            Restart
+	Delay              time.Duration // before the first restart after a short run
+	DelayMax           time.Duration // the longest delay; a ready run of this length was healthy
+	DelayFactor        float64       // delay grows by this with each failure
+	StartLimit         int           // starts within StartLimitInterval before it is Fatal; 0 = no limit
+	StartLimitInterval time.Duration
+	Probe              bool          // ready when a Ready event says so, else after MinUptime
+	MinUptime          time.Duration // 0 = ready at once
+	StartTimeout       time.Duration // for a Probe or a Oneshot; 0 = none
+	Success            []ExitMatch
+	Stop               []StopStep // never empty
+	Quit               []StopStep // the graceful stop, then Stop; never empty
+	Group              bool       // every stop signal goes to the whole group, not to the main process alone
+}
+
+// Equal reports whether p and q are the same.
+func (p Policy) Equal(q Policy) bool {
+	return p.Oneshot == q.Oneshot && p.Main == q.Main && p.Shutdown == q.Shutdown &&
+		p.Restart == q.Restart && p.Delay == q.Delay && p.DelayMax == q.DelayMax &&
+		p.DelayFactor == q.DelayFactor && p.StartLimit == q.StartLimit &&
+		p.StartLimitInterval == q.StartLimitInterval && p.Probe == q.Probe &&
+		p.MinUptime == q.MinUptime && p.StartTimeout == q.StartTimeout && p.Group == q.Group &&
+		slices.Equal(p.Success, q.Success) && slices.Equal(p.Stop, q.Stop) && slices.Equal(p.Quit, q.Quit)
+}
+
+// Succeeded reports whether e is one of the exits that count as success.
+func (p Policy) Succeeded(e Exit) bool {
+	if e.Failure != "" || e.Unknown {
+		return false
+	}
+	return slices.ContainsFunc(p.Success, func(m ExitMatch) bool {
+		if e.Signal != 0 || m.Signal != 0 {
+			return e.Signal == m.Signal
+		}
+		return e.Code == m.Code
+	})
+}
+
+// Cause is why a run is Stopping.
+type Cause uint8
+
+const (
+	Asked    Cause = iota // by an operator, or for a restart
+	NotReady              // it was not ready within start-timeout
+	Crashed               // its main process ended by itself and left something behind
+)
+
+// A Run is one incarnation of the main process, from the moment it was asked
+// for until nothing of it is left.
+type Run struct {
+	Gen      int        `json:"gen"`
+	Phase    Phase      `json:"phase"` // Starting, Running or Stopping
+	Since    time.Time  `json:"since"` // when it was asked for
+	Deadline time.Time  `json:"deadline,omitzero"`
+	Cause    Cause      `json:"cause,omitempty"` // of Stopping
+	Was      Phase      `json:"was,omitempty"`   // before Stopping: Starting or Running
+	Stop     []StopStep `json:"stop,omitempty"`  // what is left of its stop sequence; the first is under way
+	Exit     *Exit      `json:"exit,omitempty"`  // set when the main process is gone and others of the run are not
+}
+
+// OpID names an operation; it is chosen by whoever asked for it.
+type OpID string
+
+// An Op is an operation that waits for the service to get somewhere.
+type Op struct {
+	ID   OpID `json:"id"`
+	Verb Verb `json:"verb"`
+	Gen  int  `json:"gen,omitempty"` // the first run that can fulfil it
+}
+
+// State is all that a service is. The zero value is a service that was never
+// started. It is plain data and can be written to disk.
+type State struct {
+	Want     Want        `json:"want"`
+	Idle     Phase       `json:"idle"` // what it is without a run: Stopped, Backoff, Exited or Fatal
+	Runs     []Run       `json:"runs,omitempty"`
+	Gen      int         `json:"gen"`      // of the newest run; never used again
+	Failures int         `json:"failures"` // runs in a row that ended early
+	Restarts int         `json:"restarts"` // starts that nobody asked for
+	RetryAt  time.Time   `json:"retry_at,omitzero"`
+	Starts   []time.Time `json:"starts,omitempty"` // the last ones within start-limit-interval; kept only with a start-limit
+	Last     *Exit       `json:"last,omitempty"`   // the last exit of a main process
+	Ops      []Op        `json:"ops,omitempty"`
+}
+
+// Phase is that of the service as a whole: its newest run's, or what it is
+// without one.
+func (s State) Phase() Phase {
+	if n := len(s.Runs); n > 0 {
+		return s.Runs[n-1].Phase
+	}
+	return s.Idle
+}
+
+// Ready reports whether the service does what it is there for: it runs and is
+// ready, or is a oneshot that has succeeded.
+func (s State) Ready(p Policy) bool {
+	return s.Phase() == Running || p.Oneshot && s.Phase() == Exited && s.Last != nil && p.Succeeded(*s.Last)
+}
+
+// Deadline is the time of the earliest thing that will happen by itself; zero
+// if nothing will.
+func (s State) Deadline() time.Time {
+	var d time.Time
+	earlier := func(t time.Time) {
+		if !t.IsZero() && (d.IsZero() || t.Before(d)) {
+			d = t
+		}
+	}
+	for _, r := range s.Runs {
+		earlier(r.Deadline)
+	}
+	if s.Idle == Backoff && len(s.Runs) == 0 {
+		earlier(s.RetryAt)
+	}
+	return d
+}
+
+// Live is the run whose main process is there, as far as is known; nil if none is.
+func (s State) Live() *Run {
+	if n := len(s.Runs); n > 0 && s.Runs[n-1].Exit == nil {
+		return &s.Runs[n-1]
+	}
+	return nil
+}

@@ -1,0 +1,70 @@
+package lifecycle
+
+import (
+	"slices"
+	"time"
+)
+
+// Found is a run that a new supervisor finds: one that goes on, or one whose
+// end nobody has taken note of yet.
+type Found struct {
+	Gen   int
+	Since time.Time
+	Ended *Ended // nil while its main process lives
+}
+
+// Recover brings the state that a supervisor left on disk together with the
+// runs that are really there, in the order of their Gen. What was sent to a
+// run that is being stopped is sent again, for nobody knows whether it was;
+// operations that sent a plain signal fail instead, so that it is never sent
+// twice. A run of s that was not found has ended unseen.
+func Recover(p Policy, s State, now time.Time, found []Found) (State, []Effect) {
+	m := &machine{p: p, s: s.clone(), now: now}
+	for _, op := range slices.Clone(m.s.Ops) {
+		if op.Verb == DoSignal || op.Verb == DoReload {
+			m.finish(op, Failed, "the supervisor was restarted; whether the signal was delivered is not known")
+		}
+	}
+	for _, f := range found {
+		m.adopt(f)
+	}
+	isFound := func(gen int) bool {
+		return slices.ContainsFunc(found, func(f Found) bool { return f.Gen == gen })
+	}
+	for _, known := range s.Runs {
+		switch r := m.run(known.Gen); {
+		case r == nil:
+		case !isFound(r.Gen) && r.Exit != nil:
+			m.settle(*r, *r.Exit, 0)
+		case !isFound(r.Gen):
+			m.ended(r, Ended{Gen: r.Gen, Exit: Exit{Unknown: true}})
+		case known.Phase == Stopping && len(r.Stop) > 0:
+			m.kill(r)
+		}
+	}
+	m.effects = slices.DeleteFunc(m.effects, func(e Effect) bool {
+		start, ok := e.(StartRun)
+		return ok && isFound(start.Gen)
+	})
+	return m.s, m.effects
+}
+
+// adopt takes up a run that was found. The state may not know it, for it was
+// written before that run was started.
+func (m *machine) adopt(f Found) {
+	r := m.run(f.Gen)
+	if r == nil && f.Gen <= m.s.Gen {
+		return // its end is in the state already
+	}
+	if r == nil {
+		for i := range m.s.Runs {
+			m.stop(&m.s.Runs[i], Asked, m.p.Stop)
+		}
+		m.s.Gen, m.s.Idle, m.s.RetryAt = f.Gen, Stopped, time.Time{}
+		m.launch(f.Gen, f.Since)
+		r = m.run(f.Gen)
+	}
+	if f.Ended != nil && r.Exit == nil {
+		m.ended(r, *f.Ended)
+	}
+}

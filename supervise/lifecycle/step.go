@@ -1,0 +1,411 @@
+package lifecycle
+
+import (
+	"errors"
+	"slices"
+	"syscall"
+	"time"
+)
+
+// Errors of commands that cannot be carried out in the state they meet.
+var (
+	ErrNotRunning = errors.New("is not running")
+	ErrStopped    = errors.New("is stopped on purpose")
+	ErrStopping   = errors.New("is being stopped")
+)
+
+// Step takes a service from one state to the next. It never writes through
+// what s shares with its caller. An error means that the event is a Command
+// that cannot be done now, and nothing has changed. An event about a run that
+// is gone changes nothing.
+func Step(p Policy, s State, now time.Time, ev Event) (State, []Effect, error) {
+	m := &machine{p: p, s: s.clone(), now: now}
+	switch ev := ev.(type) {
+	case Command:
+		if err := m.command(ev); err != nil {
+			return s, nil, err
+		}
+	case Launched:
+		if r := m.run(ev.Gen); r != nil && r.Phase == Starting && r.Deadline.IsZero() && !p.Probe && !p.Oneshot {
+			m.ready(r)
+		}
+	case Ready:
+		if r := m.run(ev.Gen); r != nil && r.Phase == Starting && p.Probe {
+			m.ready(r)
+		}
+	case Ended:
+		if r := m.run(ev.Gen); r != nil && r.Exit == nil {
+			m.ended(r, ev)
+		}
+	case Empty:
+		if r := m.run(ev.Gen); r != nil && r.Exit != nil {
+			m.settle(*r, *r.Exit, ev.Jitter)
+		}
+	case Delivered:
+		m.delivered(ev)
+	case Tick:
+		m.tick()
+	}
+	return m.s, m.effects, nil
+}
+
+// machine is one step under way.
+type machine struct {
+	p       Policy
+	s       State
+	now     time.Time
+	effects []Effect
+}
+
+func (s State) clone() State {
+	s.Runs = slices.Clone(s.Runs)
+	s.Ops = slices.Clone(s.Ops)
+	s.Starts = slices.Clone(s.Starts)
+	return s
+}
+
+func (m *machine) emit(e Effect) { m.effects = append(m.effects, e) }
+
+func (m *machine) run(gen int) *Run {
+	for i := range m.s.Runs {
+		if m.s.Runs[i].Gen == gen {
+			return &m.s.Runs[i]
+		}
+	}
+	return nil
+}
+
+func (m *machine) command(c Command) error {
+	switch c.Verb {
+	case DoStart, DoOnce, DoRestart:
+		m.up(c)
+	case DoStop, DoQuit:
+		m.down(c)
+	case DoSignal:
+		return m.signal(c)
+	case DoReload:
+		if len(m.s.Runs) == 0 {
+			if m.s.Want == Down {
+				return ErrStopped
+			}
+			m.up(Command{Op: c.Op, Verb: DoStart})
+			return nil
+		}
+		if m.s.Phase() == Stopping {
+			return ErrStopping
+		}
+		return m.signal(c)
+	}
+	return nil
+}
+
+// up serves start, once and restart.
+func (m *machine) up(c Command) {
+	m.supersede(DoStop, DoQuit)
+	m.s.Want = Up
+	if c.Verb == DoOnce {
+		m.s.Want = Once
+	}
+	phase := m.s.Phase()
+	next := m.s.Gen + 1
+	switch {
+	case len(m.s.Runs) == 0:
+		m.s.Failures, m.s.Starts = 0, nil
+		m.start()
+	case phase == Stopping:
+	case c.Verb == DoRestart:
+		m.stop(&m.s.Runs[len(m.s.Runs)-1], Asked, m.p.Stop)
+	case phase == Running:
+		m.emitFinish(c.Op, Done, "")
+		return
+	default: // Starting: its result is the answer
+		next = m.s.Gen
+	}
+	m.wait(Op{ID: c.Op, Verb: c.Verb, Gen: next})
+}
+
+// down serves stop and quit.
+func (m *machine) down(c Command) {
+	m.supersede(DoStart, DoOnce, DoRestart, DoReload)
+	m.s.Want = Down
+	m.s.RetryAt = time.Time{}
+	m.s.Idle = Stopped
+	if len(m.s.Runs) == 0 {
+		m.emitFinish(c.Op, Done, "")
+		if m.p.Main {
+			m.emit(Shutdown{})
+		}
+		return
+	}
+	sequence := m.p.Stop
+	if c.Verb == DoQuit {
+		sequence = m.p.Quit
+	}
+	for i := range m.s.Runs {
+		r := &m.s.Runs[i]
+		hasten := c.Verb == DoStop && len(r.Stop) > 0 && r.Stop[0] == m.p.Quit[0] && r.Stop[0] != m.p.Stop[0]
+		if r.Phase != Stopping || hasten {
+			m.stop(r, Asked, sequence)
+		}
+	}
+	m.wait(Op{ID: c.Op, Verb: c.Verb})
+}
+
+func (m *machine) signal(c Command) error {
+	r := m.s.Live()
+	if r == nil {
+		return ErrNotRunning
+	}
+	m.wait(Op{ID: c.Op, Verb: c.Verb, Gen: r.Gen})
+	m.emit(Kill{Gen: r.Gen, Signal: c.Signal, Op: c.Op})
+	return nil
+}
+
+func (m *machine) delivered(ev Delivered) {
+	for _, op := range m.s.Ops {
+		if op.ID == ev.Op && (op.Verb == DoSignal || op.Verb == DoReload) {
+			result := Done
+			if ev.Err != "" {
+				result = Failed
+			}
+			m.finish(op, result, ev.Err)
+			return
+		}
+	}
+}
+
+// start asks for a new run.
+func (m *machine) start() {
+	m.s.Gen++
+	m.s.RetryAt = time.Time{}
+	m.s.Idle = Stopped
+	if m.p.StartLimit > 0 {
+		m.s.Starts = append(m.s.Starts, m.now)
+	}
+	m.launch(m.s.Gen, m.now)
+	m.emit(StartRun{Gen: m.s.Gen})
+}
+
+func (m *machine) launch(gen int, since time.Time) {
+	r := Run{Gen: gen, Phase: Starting, Since: since}
+	bound := m.p.MinUptime
+	if m.p.Probe || m.p.Oneshot {
+		bound = m.p.StartTimeout
+	}
+	if bound > 0 {
+		r.Deadline = since.Add(bound)
+	}
+	m.s.Runs = append(m.s.Runs, r)
+}
+
+func (m *machine) ready(r *Run) {
+	r.Phase, r.Deadline = Running, time.Time{}
+	for _, op := range m.upOps(r.Gen) {
+		m.finish(op, Done, "")
+	}
+}
+
+// stop begins a stop sequence.
+func (m *machine) stop(r *Run, cause Cause, sequence []StopStep) {
+	if r.Phase != Stopping {
+		r.Was, r.Phase = r.Phase, Stopping
+	}
+	r.Cause, r.Stop = cause, slices.Clone(sequence)
+	m.kill(r)
+}
+
+// kill carries out the first step of what is left of r's stop sequence.
+func (m *machine) kill(r *Run) {
+	step := r.Stop[0]
+	wait := step.Wait
+	if step.Signal == syscall.SIGKILL {
+		wait = KillGrace
+	}
+	r.Deadline = m.now.Add(wait)
+	m.emit(Kill{Gen: r.Gen, Signal: step.Signal, Group: m.p.Group || r.Exit != nil || step.Signal == syscall.SIGKILL})
+}
+
+func (m *machine) ended(r *Run, ev Ended) {
+	exit := ev.Exit
+	exit.At, exit.Uptime = m.now, m.now.Sub(r.Since)
+	m.s.Last = &exit
+	if !ev.Left {
+		m.settle(*r, exit, ev.Jitter)
+		return
+	}
+	r.Exit = &exit
+	if r.Phase == Stopping && len(r.Stop) > 0 {
+		// What outlives the main process gets the same signal, and the time that remains.
+		m.emit(Kill{Gen: r.Gen, Signal: r.Stop[0].Signal, Group: true})
+		return
+	}
+	if m.s.Want != Down && !m.awaited() {
+		m.fail(r.Gen, "")
+	}
+	m.stop(r, Crashed, []StopStep{{syscall.SIGTERM, CleanWait}, {Signal: syscall.SIGKILL}})
+}
+
+// settle decides what comes after run r, of which nothing is left.
+func (m *machine) settle(r Run, exit Exit, jitter float64) {
+	m.s.Runs = slices.DeleteFunc(m.s.Runs, func(o Run) bool { return o.Gen == r.Gen })
+	if r.Phase != Stopping {
+		r.Was = r.Phase
+	}
+	if len(m.s.Runs) > 0 {
+		return // a newer one is there
+	}
+	asked := r.Phase == Stopping && r.Cause == Asked
+	notReady := r.Phase == Stopping && r.Cause == NotReady
+	success := m.p.Succeeded(exit) && !notReady
+	switch {
+	case m.s.Want == Down:
+		m.rest(Stopped)
+	case asked || m.awaited():
+		m.s.Failures, m.s.Starts = 0, nil
+		m.start()
+	case m.p.Oneshot && success, m.s.Want == Once, m.p.Restart == Never, m.p.Restart == OnFailure && success:
+		if m.p.Oneshot && success {
+			for _, op := range m.upOps(r.Gen) {
+				m.finish(op, Done, "")
+			}
+		}
+		m.fail(r.Gen, "")
+		m.rest(Exited)
+	default:
+		m.fail(r.Gen, "")
+		m.again(r.Was == Running && exit.Uptime >= m.p.DelayMax, jitter)
+	}
+}
+
+// again starts a service anew that has ended although it should run: at once
+// or later, or not any more.
+func (m *machine) again(healthy bool, jitter float64) {
+	if m.p.StartLimit > 0 {
+		m.s.Starts = slices.DeleteFunc(m.s.Starts, func(t time.Time) bool {
+			return m.now.Sub(t) >= m.p.StartLimitInterval
+		})
+		if len(m.s.Starts) >= m.p.StartLimit {
+			m.rest(Fatal)
+			return
+		}
+	} else {
+		m.s.Starts = nil
+	}
+	var delay time.Duration
+	if healthy {
+		m.s.Failures = 0
+	} else {
+		m.s.Failures++
+		delay = m.delay(jitter)
+	}
+	if delay <= 0 {
+		m.s.Restarts++
+		m.start()
+		return
+	}
+	m.s.Idle, m.s.RetryAt = Backoff, m.now.Add(delay)
+}
+
+func (m *machine) delay(jitter float64) time.Duration {
+	d := float64(m.p.Delay)
+	for range m.s.Failures - 1 {
+		if d *= m.p.DelayFactor; d >= float64(m.p.DelayMax) {
+			break
+		}
+	}
+	return time.Duration(min(d, float64(m.p.DelayMax)) * (1 + max(-1, min(jitter, 1))/10))
+}
+
+// rest leaves the service without a run and without a next start.
+func (m *machine) rest(idle Phase) {
+	m.s.Idle, m.s.RetryAt = idle, time.Time{}
+	for _, op := range slices.Clone(m.s.Ops) {
+		if op.Verb == DoStop || op.Verb == DoQuit {
+			m.finish(op, Done, "")
+		}
+	}
+	if m.p.Main || m.p.Shutdown && idle != Stopped {
+		m.emit(Shutdown{})
+	}
+}
+
+func (m *machine) tick() {
+	for i := range m.s.Runs {
+		r := &m.s.Runs[i]
+		if r.Deadline.IsZero() || m.now.Before(r.Deadline) {
+			continue
+		}
+		switch {
+		case r.Phase == Starting && (m.p.Probe || m.p.Oneshot):
+			m.fail(r.Gen, "not ready within start-timeout")
+			m.stop(r, NotReady, m.p.Stop)
+		case r.Phase == Starting:
+			m.ready(r)
+		case r.Phase == Stopping && len(r.Stop) > 1:
+			r.Stop = r.Stop[1:]
+			m.kill(r)
+		case r.Phase == Stopping: // what KILL does not end
+			r.Deadline = time.Time{}
+			for _, op := range slices.Clone(m.s.Ops) {
+				m.finish(op, Failed, "what is left survives SIGKILL: it waits in the kernel (state D)")
+			}
+		default:
+			r.Deadline = time.Time{}
+		}
+	}
+	if len(m.s.Runs) == 0 && m.s.Idle == Backoff && !m.now.Before(m.s.RetryAt) {
+		m.s.Restarts++
+		m.start()
+	}
+}
+
+// awaited reports whether an operation waits for a run that is not asked for yet.
+func (m *machine) awaited() bool {
+	return slices.ContainsFunc(m.s.Ops, func(op Op) bool { return isUp(op.Verb) && op.Gen > m.s.Gen })
+}
+
+// upOps are the operations that run gen can fulfil.
+func (m *machine) upOps(gen int) []Op {
+	var ops []Op
+	for _, op := range m.s.Ops {
+		if isUp(op.Verb) && op.Gen <= gen {
+			ops = append(ops, op)
+		}
+	}
+	return ops
+}
+
+func isUp(v Verb) bool { return v == DoStart || v == DoOnce || v == DoRestart }
+
+// fail ends the operations that waited for run gen to be ready.
+func (m *machine) fail(gen int, why string) {
+	for _, op := range m.upOps(gen) {
+		m.finish(op, Failed, why)
+	}
+}
+
+// supersede ends the operations of these verbs: another command undoes them.
+func (m *machine) supersede(verbs ...Verb) {
+	for _, op := range slices.Clone(m.s.Ops) {
+		if slices.Contains(verbs, op.Verb) {
+			m.finish(op, Superseded, "")
+		}
+	}
+}
+
+func (m *machine) wait(op Op) {
+	if op.ID != "" {
+		m.s.Ops = append(m.s.Ops, op)
+	}
+}
+
+func (m *machine) finish(op Op, result Result, why string) {
+	m.s.Ops = slices.DeleteFunc(m.s.Ops, func(o Op) bool { return o.ID == op.ID })
+	m.emitFinish(op.ID, result, why)
+}
+
+func (m *machine) emitFinish(id OpID, result Result, why string) {
+	if id != "" {
+		m.emit(Finish{Op: id, Result: result, Why: why})
+	}
+}

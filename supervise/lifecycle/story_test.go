@@ -1,0 +1,251 @@
+package lifecycle
+
+import (
+	"bufio"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "rewrite the stories with what happens now")
+
+// Every file in testdata is a story: a line "policy KEY=VALUE…" to begin with,
+// then "what happens => PHASE effects". Phases are in capitals; (in brackets) the
+// operations that wait. "recover 2:ended 3" is a supervisor that finds these runs.
+func TestStories(t *testing.T) {
+	files, _ := filepath.Glob("testdata/*.txt")
+	if len(files) == 0 {
+		t.Fatal("no stories")
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := tell(t, string(want))
+			if *update {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Errorf("the story goes differently now (-update rewrites it):\n%s", diff)
+			}
+		})
+	}
+}
+
+// teller replays a story.
+type teller struct {
+	t   *testing.T
+	p   Policy
+	s   State
+	now time.Time
+}
+
+func tell(t *testing.T, story string) string {
+	tl := &teller{t: t, p: defaultPolicy(), now: time.Unix(1e9, 0)}
+	var out strings.Builder
+	for in := bufio.NewScanner(strings.NewReader(story)); in.Scan(); {
+		line := in.Text()
+		said, _, _ := strings.Cut(line, "=>")
+		words := strings.Fields(said)
+		switch {
+		case len(words) == 0 || strings.HasPrefix(line, "#"):
+			fmt.Fprintln(&out, line)
+		case words[0] == "policy":
+			tl.policy(words[1:])
+			fmt.Fprintln(&out, line)
+		default:
+			fmt.Fprintf(&out, "%-18s => %s\n", strings.TrimSpace(said), tl.happens(words))
+		}
+	}
+	return out.String()
+}
+
+func defaultPolicy() Policy {
+	return Policy{
+		Delay: 500 * time.Millisecond, DelayMax: 30 * time.Second, DelayFactor: 2,
+		StartLimitInterval: 10 * time.Minute, MinUptime: time.Second, StartTimeout: 90 * time.Second,
+		Success: []ExitMatch{{}},
+		Stop:    []StopStep{{syscall.SIGTERM, 30 * time.Second}, {Signal: syscall.SIGKILL}},
+		Quit:    []StopStep{{syscall.SIGQUIT, 2 * time.Minute}, {syscall.SIGTERM, 30 * time.Second}, {Signal: syscall.SIGKILL}},
+	}
+}
+
+func (tl *teller) policy(words []string) {
+	for _, w := range words {
+		key, value, _ := strings.Cut(w, "=")
+		d, _ := time.ParseDuration(value)
+		n, _ := strconv.Atoi(value)
+		switch key {
+		case "oneshot":
+			tl.p.Oneshot, tl.p.Restart, tl.p.StartTimeout = true, Never, 0
+		case "main":
+			tl.p.Main, tl.p.Restart = true, Never
+		case "shutdown":
+			tl.p.Shutdown = true
+		case "probe":
+			tl.p.Probe = true
+		case "group":
+			tl.p.Group = true
+		case "restart":
+			tl.p.Restart = map[string]Restart{"always": Always, "on-failure": OnFailure, "no": Never}[value]
+		case "delay":
+			tl.p.Delay = d
+		case "delay-max":
+			tl.p.DelayMax = d
+		case "min-uptime":
+			tl.p.MinUptime = d
+		case "start-timeout":
+			tl.p.StartTimeout = d
+		case "start-limit":
+			tl.p.StartLimit = n
+		default:
+			tl.t.Fatalf("no such policy: %s", w)
+		}
+	}
+}
+
+var signals = map[string]syscall.Signal{"HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL, "TERM": syscall.SIGTERM,
+	"QUIT": syscall.SIGQUIT, "TTIN": syscall.SIGTTIN}
+
+func (tl *teller) happens(words []string) string {
+	verb, at, _ := strings.Cut(words[0], "@")
+	gen := tl.s.Gen
+	if at != "" {
+		gen, _ = strconv.Atoi(at)
+	}
+	args := words[1:]
+	arg := func(i int) string {
+		if i < len(args) {
+			return args[i]
+		}
+		return ""
+	}
+	commands := map[string]Verb{"start": DoStart, "stop": DoStop, "quit": DoQuit, "once": DoOnce, "restart": DoRestart}
+	switch verb {
+	case "start", "stop", "quit", "once", "restart":
+		return tl.step(Command{Op: OpID(arg(0)), Verb: commands[verb]})
+	case "signal":
+		return tl.step(Command{Op: OpID(arg(1)), Verb: DoSignal, Signal: signals[arg(0)]})
+	case "hup":
+		return tl.step(Command{Op: OpID(arg(0)), Verb: DoReload, Signal: syscall.SIGHUP})
+	case "launched":
+		return tl.step(Launched{gen})
+	case "ready":
+		return tl.step(Ready{gen})
+	case "exit":
+		ev := Ended{Gen: gen}
+		if sig, ok := signals[arg(0)]; ok {
+			ev.Exit.Signal = sig
+		} else {
+			ev.Exit.Code, _ = strconv.Atoi(arg(0))
+		}
+		ev.Left = arg(1) == "left"
+		return tl.step(ev)
+	case "cannot":
+		return tl.step(Ended{Gen: gen, Exit: Exit{Failure: strings.Join(args, " ")}})
+	case "empty":
+		return tl.step(Empty{Gen: gen})
+	case "delivered":
+		return tl.step(Delivered{Op: OpID(arg(0)), Err: strings.Join(args[1:], " ")})
+	case "after":
+		d, err := time.ParseDuration(arg(0))
+		if err != nil {
+			tl.t.Fatal(err)
+		}
+		return tl.after(d)
+	case "recover":
+		var found []Found
+		for _, a := range args {
+			number, how, ended := strings.Cut(a, ":")
+			f := Found{Since: tl.now}
+			f.Gen, _ = strconv.Atoi(number)
+			if ended {
+				f.Ended = &Ended{Gen: f.Gen, Left: how == "left"}
+			}
+			found = append(found, f)
+		}
+		var effects []Effect
+		tl.s, effects = Recover(tl.p, tl.s, tl.now, found)
+		return tl.show(effects)
+	}
+	tl.t.Fatalf("nothing like %q can happen", words[0])
+	return ""
+}
+
+func (tl *teller) after(d time.Duration) string {
+	end := tl.now.Add(d)
+	var all []Effect
+	for {
+		next := tl.s.Deadline()
+		if next.IsZero() || next.After(end) {
+			break
+		}
+		tl.now = next
+		s, effects, err := Step(tl.p, tl.s, tl.now, Tick{})
+		if err != nil {
+			tl.t.Fatal(err)
+		}
+		tl.s, all = s, append(all, effects...)
+	}
+	tl.now = end
+	return tl.show(all)
+}
+
+func (tl *teller) step(ev Event) string {
+	s, effects, err := Step(tl.p, tl.s, tl.now, ev)
+	if err != nil {
+		return "error: " + err.Error()
+	}
+	tl.s = s
+	return tl.show(effects)
+}
+
+func (tl *teller) show(effects []Effect) string {
+	out := strings.ToUpper(tl.s.Phase().String())
+	if tl.s.Phase() == Backoff {
+		out += fmt.Sprint(" in ", tl.s.RetryAt.Sub(tl.now))
+	}
+	for _, e := range effects {
+		switch e := e.(type) {
+		case StartRun:
+			out += fmt.Sprintf(" start(%d)", e.Gen)
+		case Kill:
+			to := "main"
+			if e.Group {
+				to = "group"
+			}
+			for name, sig := range signals {
+				if sig == e.Signal {
+					out += fmt.Sprintf(" %s(%d %s)", name, e.Gen, to)
+				}
+			}
+		case Finish:
+			out += fmt.Sprintf(" %s:%s", e.Op, [...]string{"done", "failed", "superseded"}[e.Result])
+			if e.Why != "" {
+				out += fmt.Sprintf("(%s)", e.Why)
+			}
+		case Shutdown:
+			out += " shutdown"
+		}
+	}
+	for i, op := range tl.s.Ops {
+		out += [...]string{" [", " "}[min(i, 1)] + string(op.ID)
+		if i == len(tl.s.Ops)-1 {
+			out += "]"
+		}
+	}
+	return out
+}
