@@ -1,0 +1,214 @@
+package logs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"golang.org/x/sys/unix"
+)
+
+// Options of a Pump. Both functions are called one at a time, in order, from a
+// goroutine that reads nothing, so they may wait; nil ones are not called.
+type Options struct {
+	// Drained is told that all a run wrote is in its sink and that nobody has
+	// its FIFO open for writing any more; the Pump has let go of it. That may
+	// be long after the run has ended, where something it left behind writes
+	// on, and before, where the service closed its output.
+	Drained func(Key)
+	// Problem is told when output cannot be written, and when it can again.
+	Problem func(Problem)
+}
+
+// A Problem says that a service's output is being dropped, once when that
+// begins (Err set) and once when it is over (Err nil).
+type Problem struct {
+	Name    string // the service; "" for all that write to a Lines
+	Err     error  // why; nil: written again
+	Dropped int64  // bytes lost; 0 when it begins
+}
+
+// A Sink is where the output of runs goes: a *File or a *Lines.
+type Sink interface {
+	// drain moves about limit bytes of r's FIFO at most. end: nobody can
+	// write there any more, or it cannot be read.
+	drain(r *run, s *scratch, limit int64) (n int64, end bool)
+	attach(r *run)
+	detach(r *run)
+	release() // close what is open; it is opened again when needed
+}
+
+// A run is one FIFO being read. It belongs to the loop that reads it.
+type run struct {
+	key    Key
+	path   string
+	fd     int   // own reader of the FIFO, non-blocking
+	serial int32 // tells an event of this run from one of an earlier user of fd
+	sink   Sink
+	grown  bool   // the FIFO has been given its full size, or may not have it
+	part   []byte // Lines: the begin of a line whose end has not come
+	cut    bool   // Lines: part continues a line that was too long
+}
+
+// A Pump reads the FIFOs of all runs, with one OS thread for those that go to
+// files and a second one, once there is one, for those that go to a Lines,
+// where a slow reader may block it. All methods may be called concurrently.
+type Pump struct {
+	tell *reporter
+
+	mu     sync.Mutex
+	closed bool
+	files  *loop
+	lines  *loop // nil until needed
+	runs   map[Key]*loop
+}
+
+// NewPump starts a Pump. Close it.
+func NewPump(o Options) (*Pump, error) {
+	p := &Pump{runs: map[Key]*loop{}}
+	p.tell = startReporter(o)
+	l, err := startLoop(p)
+	if err != nil {
+		p.tell.stop()
+		return nil, fmt.Errorf("cannot start reading output: %w", err)
+	}
+	p.files = l
+	return p, nil
+}
+
+// Add begins to move what a run writes into the FIFO at path to sink. All runs
+// of a service share one sink; of those that have something to read, the one
+// with the lowest generation goes first. A run that was being read by a Pump
+// that died goes on where that one stopped.
+//
+// Add opens the FIFO itself. A FIFO that nobody has open for writing is read
+// to its end, and Drained.
+func (p *Pump) Add(key Key, path string, sink Sink) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.add(key, path, sink); err != nil {
+		return fmt.Errorf("cannot read the output of %s: %w", key.Name, err)
+	}
+	return nil
+}
+
+func (p *Pump) add(key Key, path string, sink Sink) error {
+	if p.closed {
+		return ErrClosed
+	}
+	if p.runs[key] != nil {
+		return fmt.Errorf("run %d is being read already", key.Gen)
+	}
+	l := p.files
+	if _, ok := sink.(*Lines); ok {
+		if p.lines == nil {
+			var err error
+			if p.lines, err = startLoop(p); err != nil {
+				return err
+			}
+		}
+		l = p.lines
+	}
+	fd, err := rawOpenFIFO(path, unix.O_RDONLY|unix.O_NONBLOCK)
+	if err != nil {
+		return err
+	}
+	p.runs[key] = l
+	l.post(func() { l.add(&run{key: key, path: path, fd: fd, sink: sink}) })
+	return nil
+}
+
+// ErrClosed is returned after Close.
+var ErrClosed = errors.New("the log pump is closed")
+
+// Sync returns when all that was in the FIFO of a run when it was called has
+// been written (the last line, if its end has not come, waits for it in a
+// Lines), or ctx ends. A run that is not being read has nothing to wait for.
+func (p *Pump) Sync(ctx context.Context, key Key) error {
+	return p.do(ctx, key, (*loop).sync)
+}
+
+// Release lets go of a run though something may still write there: what is in
+// the FIFO is written, Drained follows, and whoever writes then fills the FIFO
+// and blocks, or gets SIGPIPE once nobody holds it open.
+func (p *Pump) Release(key Key) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if l := p.runs[key]; l != nil {
+		l.post(func() {
+			if r := l.sync(key); r != nil {
+				l.end(r)
+			}
+		})
+	}
+}
+
+// Reopen closes every log file, as when something else has moved it away: the
+// next byte of a service goes to a new one. When it returns nothing is written
+// to the old files any more.
+func (p *Pump) Reopen(ctx context.Context) error {
+	return p.wait(ctx, p.files, func() {
+		for _, r := range p.files.runs {
+			r.sink.release()
+		}
+	})
+}
+
+func (p *Pump) do(ctx context.Context, key Key, f func(*loop, Key) *run) error {
+	p.mu.Lock()
+	l := p.runs[key]
+	p.mu.Unlock()
+	if l == nil {
+		return nil
+	}
+	return p.wait(ctx, l, func() { f(l, key) })
+}
+
+func (p *Pump) wait(ctx context.Context, l *loop, f func()) error {
+	done := make(chan struct{})
+	l.post(func() { f(); close(done) })
+	select {
+	case <-done:
+		return nil
+	case <-l.done:
+		return ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (p *Pump) drained(key Key) {
+	p.mu.Lock()
+	delete(p.runs, key)
+	p.mu.Unlock()
+	p.tell.add(func(o *Options) {
+		if o.Drained != nil {
+			o.Drained(key)
+		}
+	})
+}
+
+func (p *Pump) problem(pr Problem) {
+	p.tell.add(func(o *Options) {
+		if o.Problem != nil {
+			o.Problem(pr)
+		}
+	})
+}
+
+// Close stops reading; what is in the FIFOs stays there. It does not wait for
+// a standard output that blocks, nor for a running call of Options.
+func (p *Pump) Close() error {
+	p.mu.Lock()
+	p.closed = true
+	files, lines := p.files, p.lines
+	p.mu.Unlock()
+	files.stop()
+	if lines != nil {
+		lines.stop()
+	}
+	<-files.done
+	p.tell.stop()
+	return nil
+}

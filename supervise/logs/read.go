@@ -1,0 +1,232 @@
+package logs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// MaxTail is how much Tail and Since return at most, in bytes.
+const MaxTail = 4 << 20
+
+// Tail returns the last n lines of a log file, and of those the last MaxTail
+// bytes at most. A line without an end counts, as the last one. It reads from
+// the end: the length of the file does not matter. A file that does not exist
+// has no lines.
+func Tail(path string, n int) ([]byte, error) { return Since(path, 0, n) }
+
+// Since is Tail for what follows the first off bytes: with off the Size before
+// an attempt, what that attempt said. Where the file has become shorter than
+// off since, all of it counts.
+func Since(path string, off int64, n int) ([]byte, error) {
+	b, err := since(path, off, n)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read log: %w", err)
+	}
+	return b, nil
+}
+
+func since(path string, off int64, n int) ([]byte, error) {
+	file, size, err := openLog(path)
+	if file == nil {
+		return nil, err
+	}
+	defer file.Close()
+	if off > size || off < 0 {
+		off = 0
+	}
+	start, err := lineStart(file, max(off, size-MaxTail), size, n)
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, size-start)
+	m, err := file.ReadAt(b, start)
+	if errors.Is(err, io.EOF) {
+		err = nil // cut short meanwhile
+	}
+	return b[:m], err
+}
+
+// Size is how long the log file is, in bytes; 0 where there is none.
+func (f *File) Size() int64 {
+	st, err := os.Lstat(f.Path())
+	if err != nil || !st.Mode().IsRegular() {
+		return 0
+	}
+	return st.Size()
+}
+
+// openLog opens a log file for reading, nil if there is none.
+func openLog(path string) (*os.File, int64, error) {
+	fd, err := open(unix.AT_FDCWD, path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	if err == unix.ENOENT {
+		return nil, 0, nil
+	}
+	if err != nil {
+		return nil, 0, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	var st unix.Stat_t
+	err = unix.Fstat(fd, &st)
+	if err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
+		err = errors.New("is not a regular file")
+	}
+	if err != nil {
+		unix.Close(fd)
+		return nil, 0, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	// Not Go's poller: NewFile takes a non-blocking file for one that polls.
+	_ = unix.SetNonblock(fd, false)
+	return os.NewFile(uintptr(fd), path), st.Size, nil
+}
+
+// lineStart returns where the last n lines of file[from:to] begin. n < 0: all.
+func lineStart(file io.ReaderAt, from, to int64, n int) (int64, error) {
+	if n < 0 {
+		return from, nil
+	}
+	if n == 0 {
+		return to, nil
+	}
+	buf := make([]byte, 32<<10)
+	pos := to
+	for pos > from {
+		b := buf[:min(int64(len(buf)), pos-from)]
+		if _, err := file.ReadAt(b, pos-int64(len(b))); err != nil {
+			if errors.Is(err, io.EOF) {
+				return pos, nil // cut short meanwhile
+			}
+			return 0, err
+		}
+		pos -= int64(len(b))
+		for i := len(b) - 1; i >= 0; i-- {
+			if b[i] != '\n' || pos+int64(i) == to-1 {
+				continue
+			}
+			if n--; n == 0 {
+				return pos + int64(i) + 1, nil
+			}
+		}
+	}
+	return from, nil
+}
+
+// Read calls each with the last n lines of the file (n < 0: all of it), in
+// pieces that need not end where lines do, valid until each returns. With
+// follow it goes on with what is written, until ctx ends; without, it ends where
+// the file ended when it was called. It returns ctx's error, or each's, as they
+// are.
+//
+// It has an own descriptor and offset: whoever reads slowly keeps nobody
+// waiting. A file that was moved away is read to its end before its successor; one
+// that was cut short is read again from its begin. To follow, the File must be
+// the one that the Pump writes to.
+func (f *File) Read(ctx context.Context, n int, follow bool, each func([]byte) error) error {
+	var grown <-chan struct{}
+	if follow {
+		var stop func()
+		grown, stop = f.watch() // before the first look, so that nothing falls between
+		defer stop()
+	}
+	r := reader{f: f, each: each, buf: make([]byte, 32<<10)}
+	defer r.close()
+	size, err := r.open()
+	if err != nil {
+		return err
+	}
+	if r.file != nil {
+		if r.off, err = lineStart(r.file, 0, size, n); err != nil {
+			return fmt.Errorf("cannot read log: %w", err)
+		}
+	}
+	if !follow {
+		return r.copy(ctx, size)
+	}
+	for {
+		if err := r.catchUp(ctx); err != nil {
+			return err
+		}
+		select {
+		case <-grown:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// A reader is one Read under way.
+type reader struct {
+	f    *File
+	each func([]byte) error
+	buf  []byte
+	file *os.File // nil: there is none
+	off  int64
+}
+
+func (r *reader) open() (int64, error) {
+	file, size, err := openLog(r.f.Path())
+	if err != nil {
+		return 0, fmt.Errorf("cannot read log: %w", err)
+	}
+	r.file, r.off = file, 0
+	return size, nil
+}
+
+func (r *reader) close() {
+	if r.file != nil {
+		r.file.Close()
+		r.file = nil
+	}
+}
+
+// catchUp reads all there is now, of this file and of those that took its place.
+func (r *reader) catchUp(ctx context.Context) error {
+	for {
+		if r.file == nil {
+			if _, err := r.open(); err != nil || r.file == nil {
+				return err
+			}
+		}
+		// Ask first, then read: what replaced it was made after its last byte.
+		here, err := r.file.Stat()
+		if err != nil {
+			return fmt.Errorf("cannot read log: %w", err)
+		}
+		there, err := os.Lstat(r.f.Path())
+		moved := err == nil && !os.SameFile(here, there)
+		if here.Size() < r.off {
+			r.off = 0
+		}
+		if err := r.copy(ctx, 1<<62); err != nil || !moved {
+			return err
+		}
+		r.close()
+	}
+}
+
+// copy passes on what is between r.off and to, or the end.
+func (r *reader) copy(ctx context.Context, to int64) error {
+	for r.file != nil && r.off < to {
+		n, err := r.file.ReadAt(r.buf[:min(int64(len(r.buf)), to-r.off)], r.off)
+		r.off += int64(n)
+		if n > 0 {
+			if err := r.each(r.buf[:n]); err != nil {
+				return err
+			}
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("cannot read log: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,120 @@
+package logs
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+const spliceFlags = unix.SPLICE_F_NONBLOCK | unix.SPLICE_F_MOVE
+
+// A scratch is what the thread of a loop uses for one run after the other.
+type scratch struct {
+	p    *Pump
+	null int // /dev/null
+
+	// For peek; made at its first use.
+	buf  []byte
+	pipe [2]int
+	out  []byte // Lines: what is to be written
+}
+
+func newScratch(p *Pump) (*scratch, error) {
+	null, err := open(unix.AT_FDCWD, os.DevNull, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: os.DevNull, Err: err}
+	}
+	return &scratch{p: p, null: null, pipe: [2]int{-1, -1}}, nil
+}
+
+func (s *scratch) close() {
+	for _, fd := range []int{s.null, s.pipe[0], s.pipe[1]} {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+	}
+}
+
+// peek returns a copy of the first bytes in a FIFO, valid until the next call,
+// and leaves them there: tee(2) to a pipe, and read that. EAGAIN: it is empty;
+// no bytes and no error: it has ended.
+func (s *scratch) peek(fd int) ([]byte, error) {
+	if s.buf == nil {
+		if err := unix.Pipe2(s.pipe[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+			return nil, os.NewSyscallError("pipe2", err)
+		}
+		s.buf = make([]byte, 64<<10)
+	}
+	n, err := tee(fd, s.pipe[1], len(s.buf))
+	if n <= 0 || err != nil {
+		return nil, err
+	}
+	for have := 0; have < int(n); {
+		m, err := unix.Read(s.pipe[0], s.buf[have:n])
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil || m == 0 {
+			// The pages of a file, cut short after a service spliced them.
+			s.forgetPipe()
+			return nil, unix.EIO
+		}
+		have += m
+	}
+	return s.buf[:n], nil
+}
+
+// forgetPipe has peek begin with a fresh pipe: this one may hold bytes that
+// cannot be read.
+func (s *scratch) forgetPipe() {
+	unix.Close(s.pipe[0])
+	unix.Close(s.pipe[1])
+	s.pipe, s.buf = [2]int{-1, -1}, nil
+}
+
+// discard takes n bytes at most out of a FIFO, and returns how many. Not by
+// read(2): that would throw the rest of a packet away where the service made
+// the FIFO one of packets (O_DIRECT).
+func (s *scratch) discard(fd int, n int64) (int64, error) {
+	var done int64
+	for done < n {
+		m, err := splice(fd, s.null, nil, n-done)
+		if m > 0 {
+			done += m
+			continue
+		}
+		return done, err
+	}
+	return done, nil
+}
+
+// splice moves up to n bytes from a FIFO to a file at *off, in one system call
+// but for a signal that came first. EAGAIN: the FIFO is empty; 0: it has ended.
+func splice(from, to int, off *int64, n int64) (int64, error) {
+	for {
+		m, err := unix.Splice(from, nil, to, off, int(min(n, 1<<30)), spliceFlags)
+		if err != unix.EINTR {
+			return m, err
+		}
+	}
+}
+
+func tee(from, to, n int) (int64, error) {
+	for {
+		m, err := unix.Tee(from, to, n, unix.SPLICE_F_NONBLOCK)
+		if err != unix.EINTR {
+			return m, err
+		}
+	}
+}
+
+// grow gives a FIFO that was found half full, or fuller, room for a megabyte,
+// so that its writer waits less. Beyond a quota of the user's the kernel
+// refuses (pipe(7), pipe-user-pages-soft), and it stays as it is.
+func (r *run) grow(n int64) {
+	if r.grown || n < plenty/2 {
+		return
+	}
+	r.grown = true
+	_, _ = unix.FcntlInt(uintptr(r.fd), unix.F_SETPIPE_SZ, 1<<20)
+}
