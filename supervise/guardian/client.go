@@ -1,0 +1,419 @@
+package guardian
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"gsv/supervise/spawn"
+)
+
+// maxStarts is how many starts may be unanswered; the others wait in the client.
+const maxStarts = 16
+
+// A Client is the supervisor's end. Its methods but for Dial, Running and Exit never block; they may be called by any goroutine.
+type Client struct {
+	// Events are what the guardian tells, in its order. It is closed when the guardian is gone: the supervisor must end then.
+	Events <-chan Event
+
+	socket *socket
+	hello  Hello
+	events chan Event
+
+	mu      sync.Mutex
+	queue   []*packet        // to be sent
+	waiting []*packet        // starts that wait for others to be answered
+	asked   map[run]struct{} // starts that were queued and not answered
+	over    bool             // the guardian is gone, or Exit was called
+	nudge   chan struct{}    // for the sender; holds one
+	drained chan struct{}    // closed by the sender at its end
+}
+
+// A run is one incarnation of a service.
+type run struct {
+	key string
+	n   uint64
+}
+
+// A packet is a message on its way, with its files.
+type packet struct {
+	message
+	spec        []byte // of a start
+	files, keep []File
+	last        bool // the sender ends after it
+}
+
+// Dial takes the socket with number fd over, 3 for a supervisor that Run has started, says hello and waits for the answer.
+func Dial(fd int) (*Client, error) {
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return nil, fmt.Errorf("cannot use the guardian's socket: %w", err)
+	}
+	unix.CloseOnExec(fd)
+	s, err := newSocket(fd)
+	if err != nil {
+		return nil, fmt.Errorf("cannot use the guardian's socket: %w", err)
+	}
+	c := &Client{
+		socket: s, events: make(chan Event, 64), asked: map[run]struct{}{},
+		nudge: make(chan struct{}, 1), drained: make(chan struct{}),
+	}
+	c.Events = c.events
+	m, err := c.ask(kindHello)
+	if err == nil && m.kind != kindHello {
+		err = errMessage
+	}
+	if err != nil {
+		s.close()
+		return nil, fmt.Errorf("cannot greet the guardian: %w", err)
+	}
+	c.hello = Hello{Pid: int(m.pid), StartTime: m.num, Deaths: int(m.n)}
+	go c.send()
+	return c, nil
+}
+
+// ask sends a message without arguments, before there is a sender, and returns the next message.
+func (c *Client) ask(k kind) (message, error) {
+	if err := c.socket.send((&message{kind: k}).append(nil), nil); err != nil {
+		return message{}, err
+	}
+	m, _, _, err := c.socket.receive()
+	return m, err
+}
+
+// Hello returns what the guardian said at Dial.
+func (c *Client) Hello() Hello { return c.hello }
+
+// Running returns the runs that the guardian knows. It must be called once, before Events is read: events come only after it.
+func (c *Client) Running() ([]Process, error) {
+	c.post(&packet{message: message{kind: kindRunning}})
+	var list []Process
+	for {
+		m, _, _, err := c.socket.receive()
+		if err != nil {
+			return nil, fmt.Errorf("cannot learn what is running: %w", err)
+		}
+		switch m.kind {
+		case kindProcess:
+			list = append(list, Process{
+				Key: m.key, N: m.n, Pid: int(m.pid), StartTime: m.num, Held: int(m.files),
+				Ended: m.flags&flagEnded != 0, Acked: m.flags&flagAcked != 0, Left: m.flags&flagLeft != 0,
+			})
+		case kindListed:
+			go c.receive()
+			return list, nil
+		}
+	}
+}
+
+// Start starts run n of key: files[i] becomes its fd i, a nil File is a closed fd; keep is held open by the guardian until Release.
+// It is answered by Started, and by Ended sooner or later; by Ended alone if it never became a process.
+// A start of a run that the guardian knows is answered again and not done again. No more than 253 files and a key of no more than 1024 bytes.
+func (c *Client) Start(key string, n uint64, spec *spawn.Spec, files, keep []File) {
+	p := &packet{message: message{kind: kindStart, key: key, n: n}, spec: spec.AppendTo(nil), files: files, keep: keep}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over {
+		p.close()
+		return
+	}
+	if len(c.asked) >= maxStarts {
+		c.waiting = append(c.waiting, p)
+		return
+	}
+	c.ready(p)
+}
+
+// Signal sends sig to the main process of a run, or to its whole process group. A Signalled with the token answers.
+// The main process of a run that ended, and a group of which nothing is left, are nobody: ESRCH. A start that still waits is sent first.
+func (c *Client) Signal(token uint64, key string, n uint64, sig syscall.Signal, group bool) {
+	m := message{kind: kindSignal, key: key, n: n, num: token, status: uint32(sig)}
+	if group {
+		m.flags = flagGroup
+	}
+	c.post(&packet{message: m})
+}
+
+// Ack says that the end of a run is known for good: it will not be told again.
+func (c *Client) Ack(key string, n uint64) {
+	c.post(&packet{message: message{kind: kindAck, key: key, n: n}})
+}
+
+// Release closes the files that are held for a run.
+func (c *Client) Release(key string, n uint64) {
+	c.post(&packet{message: message{kind: kindRelease, key: key, n: n}})
+}
+
+// AckTold says that a Told has been acted on: it will not be told again.
+func (c *Client) AckTold(seq uint64) {
+	c.post(&packet{message: message{kind: kindAck, n: seq}})
+}
+
+// Serving says that this supervisor has recovered: earlier deaths no longer count against the next one.
+func (c *Client) Serving() { c.post(&packet{message: message{kind: kindServing}}) }
+
+// Adopt makes a process that the guardian did not start the main process of a run. It is answered as a Start is. If the process is gone, or
+// another one with a different start time has its pid, Ended says so, with Unknown. A process that is not the guardian's child ends with Unknown
+// on Linux before 6.15. Only a process that leads its group has a group to be signalled.
+func (c *Client) Adopt(key string, n uint64, pid int, startTime uint64) {
+	c.post(&packet{message: message{kind: kindAdopt, key: key, n: n, pid: int32(pid), num: startTime}})
+}
+
+// Exit ends gsv: the guardian ends with status as soon as this process has. Exit returns when that, and all before it, has been sent.
+// Nothing may be asked of the guardian afterwards.
+func (c *Client) Exit(status int) {
+	c.post(&packet{message: message{kind: kindExit, status: uint32(status)}, last: true})
+	<-c.drained
+}
+
+// post queues a message. Before one about a run whose start still waits, that start is queued.
+func (c *Client) post(p *packet) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over {
+		p.close()
+		return
+	}
+	if p.last {
+		c.over = true
+		c.queue = append(c.queue, c.waiting...)
+		c.waiting = nil
+	}
+	if p.key != "" && len(c.waiting) > 0 {
+		c.hurry(run{p.key, p.n})
+	}
+	c.queue = append(c.queue, p)
+	c.wake()
+}
+
+// hurry queues the start of r if it waits. The caller holds mu.
+func (c *Client) hurry(r run) {
+	for i, p := range c.waiting {
+		if p.key == r.key && p.n == r.n {
+			c.waiting = append(c.waiting[:i:i], c.waiting[i+1:]...)
+			c.ready(p)
+			return
+		}
+	}
+}
+
+// ready queues a start. The caller holds mu.
+func (c *Client) ready(p *packet) {
+	c.asked[run{p.key, p.n}] = struct{}{}
+	c.queue = append(c.queue, p)
+	c.wake()
+}
+
+// answered lets the next start go.
+func (c *Client) answered(r run) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.asked, r)
+	for len(c.waiting) > 0 && len(c.asked) < maxStarts {
+		p := c.waiting[0]
+		c.waiting[0] = nil
+		c.waiting = c.waiting[1:]
+		c.ready(p)
+	}
+}
+
+func (c *Client) wake() {
+	select {
+	case c.nudge <- struct{}{}:
+	default: // it will look anyway
+	}
+}
+
+// send is the sender: it empties the queue until the guardian is gone or Exit was sent.
+func (c *Client) send() {
+	defer close(c.drained)
+	for {
+		c.mu.Lock()
+		queue := c.queue
+		c.queue = nil
+		gone := c.over && len(queue) == 0
+		c.mu.Unlock()
+		for i, p := range queue {
+			if err := c.deliver(p); err != nil {
+				c.abandon(queue[i+1:])
+				return
+			}
+			if p.last {
+				return
+			}
+		}
+		if gone {
+			return
+		}
+		<-c.nudge
+	}
+}
+
+// deliver sends a packet. A start that cannot be sent has failed, and only that; any other loss makes an error, as the guardian
+// and the supervisor would no longer agree.
+func (c *Client) deliver(p *packet) error {
+	defer p.close()
+	if p.kind != kindStart {
+		return c.socket.send(p.append(nil), nil)
+	}
+	fds, err := p.seal()
+	if err == nil {
+		err = c.socket.send(p.append(nil), fds)
+	}
+	if p.flags&flagSpecFile != 0 {
+		_ = unix.Close(fds[len(fds)-1])
+	}
+	if err == nil {
+		return nil
+	}
+	errno := syscall.EIO
+	if !errors.As(err, &errno) || errno == syscall.EPIPE || errno == syscall.ECONNRESET {
+		return err
+	}
+	c.answered(run{p.key, p.n})
+	c.events <- Ended{Key: p.key, N: p.n, Failure: &spawn.Failure{Step: spawn.StepFiles, Errno: errno}, At: time.Now()}
+	return nil
+}
+
+// seal completes the message of a start and returns the files to send with it.
+func (p *packet) seal() ([]int, error) {
+	if len(p.key) > maxKey || len(p.files)+len(p.keep) >= maxFiles {
+		return nil, syscall.EINVAL
+	}
+	var fds []int
+	for _, list := range [...][]File{p.files, p.keep} {
+		for _, f := range list {
+			fd, err := number(f.File)
+			if err != nil {
+				return nil, err
+			}
+			fds = append(fds, fd)
+		}
+	}
+	p.split = uint8(len(p.files))
+	if p.body = p.spec; len(p.spec) > maxInline {
+		fd, err := specFile(p.spec)
+		if err != nil {
+			return nil, err
+		}
+		fds = append(fds, fd)
+		p.body, p.flags = nil, flagSpecFile
+	}
+	p.message.files = uint8(len(fds))
+	return fds, nil
+}
+
+// number returns f's descriptor without what f.Fd does: that makes the open file description, which others share, blocking.
+func number(f *os.File) (fd int, err error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return -1, syscall.EBADF
+	}
+	if raw.Control(func(n uintptr) { fd = int(n) }) != nil {
+		return -1, syscall.EBADF
+	}
+	return fd, nil
+}
+
+// specFile returns a memory file that holds b.
+func specFile(b []byte) (int, error) {
+	fd, err := unix.MemfdCreate("gsv spec", unix.MFD_CLOEXEC)
+	if err != nil {
+		return -1, err
+	}
+	for off := 0; off < len(b); {
+		n, err := unix.Pwrite(fd, b[off:], int64(off))
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			_ = unix.Close(fd)
+			return -1, err
+		}
+		off += n
+	}
+	return fd, nil
+}
+
+// close closes the files that are not shared.
+func (p *packet) close() {
+	for _, list := range [...][]File{p.files, p.keep} {
+		for _, f := range list {
+			if !f.Shared {
+				_ = f.Close() // may be listed twice
+			}
+		}
+	}
+}
+
+// abandon ends the client when the guardian is gone: rest are the packets that were taken from the queue.
+func (c *Client) abandon(rest []*packet) {
+	c.socket.shutdown() // so that receive ends
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.over = true
+	for _, list := range [...][]*packet{rest, c.queue, c.waiting} {
+		for _, p := range list {
+			p.close()
+		}
+	}
+	c.queue, c.waiting = nil, nil
+}
+
+// receive turns messages into events until the guardian is gone.
+func (c *Client) receive() {
+	defer close(c.events)
+	for {
+		m, _, _, err := c.socket.receive()
+		if err != nil {
+			break
+		}
+		switch m.kind {
+		case kindStarted, kindEnded:
+			c.answered(run{m.key, m.n})
+		}
+		if e := m.event(); e != nil {
+			c.events <- e
+		}
+	}
+	c.abandon(nil)
+	c.wake()
+	<-c.drained // it sends events too
+	c.socket.close()
+}
+
+// event returns what m tells, or nil.
+func (m *message) event() Event {
+	switch m.kind {
+	case kindStarted:
+		return Started{Key: m.key, N: m.n, Pid: int(m.pid), StartTime: m.num}
+	case kindEnded:
+		e := Ended{
+			Key: m.key, N: m.n, Pid: int(m.pid), Status: syscall.WaitStatus(m.status),
+			Left: m.flags&flagLeft != 0, Unknown: m.flags&flagUnknown != 0,
+			At: time.Now().Add(time.Duration(m.at) - boottime()),
+		}
+		if m.failure.Step != 0 {
+			e.Failure = new(m.failure)
+		}
+		return e
+	case kindEmpty:
+		return Empty{Key: m.key, N: m.n}
+	case kindSignalled:
+		return Signalled{Token: m.num, Errno: m.failure.Errno}
+	case kindTold:
+		return Told{Seq: m.n, Signal: syscall.Signal(m.status)}
+	}
+	return nil
+}
+
+// boottime returns the time since boot, suspends included.
+func boottime() time.Duration {
+	var t unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &t) // cannot fail: Linux 2.6.39
+	return time.Duration(t.Nano())
+}
