@@ -78,8 +78,8 @@ func accepting(l net.Listener) bool {
 // Serve answers the requests of one connection. A query can ask for more than
 // the line that every answer is:
 //
+//	stderr=TEXT     TEXT is a line on stderr, at once
 //	sleep=DURATION  the answer takes this long
-//	stderr=TEXT     TEXT is a line on stderr, before the answer
 //	exit=STATUS     the worker exits instead of an answer
 //	abort           the worker dumps core (signal 6) instead of an answer
 func serve(c net.Conn, release string) {
@@ -93,13 +93,13 @@ func serve(c net.Conn, release string) {
 		}
 		q := req.URL.Query()
 		status, body := 200, fmt.Sprintf("release=%s pid=%d gen=%s\n", release, os.Getpid(), os.Getenv("GSV_GENERATION"))
+		if q.Has("stderr") {
+			say("%s", q.Get("stderr"))
+		}
 		if d, err := time.ParseDuration(q.Get("sleep")); err == nil {
 			time.Sleep(d)
 		} else if q.Has("sleep") {
 			status, body = 400, err.Error()+"\n"
-		}
-		if q.Has("stderr") {
-			say("%s", q.Get("stderr"))
 		}
 		if n, err := strconv.Atoi(q.Get("exit")); err == nil {
 			os.Exit(n)
