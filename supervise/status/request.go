@@ -15,6 +15,12 @@ type Request struct {
 	By      Caller
 }
 
+// An Outcome is one line of the answer to a verb on several services: an operation as it is now, or why there is none. One of the two is set.
+type Outcome struct {
+	Operation *Operation `json:"operation,omitempty"`
+	Problem   *Problem   `json:"problem,omitempty"`
+}
+
 // An ApplyRequest asks for the service files to be read again.
 type ApplyRequest struct {
 	ID      string   // as Request.ID
@@ -56,14 +62,15 @@ type ApplyResult struct {
 // A Problem is why a request was not carried out, as in RFC 9457. It is an error.
 // ExitCode is what gsvctl ends with, and decides the HTTP status where Status is 0.
 type Problem struct {
-	Type      string     `json:"type"` // "about:blank" or "gsv:" and a word; never parsed further
-	Title     string     `json:"title"`
-	Status    int        `json:"status"`
-	Detail    string     `json:"detail"`
-	Service   string     `json:"service,omitempty"`
-	Hint      string     `json:"hint,omitempty"`
-	ExitCode  int        `json:"exit_code"`
-	Operation *Operation `json:"operation,omitempty"` // the failed one
+	Type      string       `json:"type"` // "about:blank" or "gsv:" and a word; never parsed further
+	Title     string       `json:"title"`
+	Status    int          `json:"status"`
+	Detail    string       `json:"detail"`
+	Service   string       `json:"service,omitempty"`
+	Hint      string       `json:"hint,omitempty"`
+	ExitCode  int          `json:"exit_code"`
+	Operation *Operation   `json:"operation,omitempty"` // the failed one
+	Apply     *ApplyResult `json:"apply,omitempty"`     // what was done all the same
 }
 
 // Error is the detail, with the service before it where there is one.
@@ -76,4 +83,29 @@ func (p *Problem) Error() string {
 		return p.Service + ": " + text
 	}
 	return text
+}
+
+// A Call is the body of POST /v1/services/{name}/{verb}, where Verb, Names and All are empty, and of POST /v1/services, which is
+// about several services: all of them are looked up and permitted before anything is done.
+type Call struct {
+	ID      string   `json:"id,omitempty"` // of the operation; of several services each operation's is this, "-" and the service; empty: gsv makes one
+	Count   int      `json:"count,omitempty"`
+	Signal  string   `json:"signal,omitempty"`
+	Reset   bool     `json:"reset,omitempty"`
+	Force   bool     `json:"force,omitempty"`
+	OrStart bool     `json:"or_start,omitempty"`
+	Wait    *bool    `json:"wait,omitempty"`    // answer when it has ended; default true
+	Timeout string   `json:"timeout,omitempty"` // "60s": answer then at the latest
+	Verb    string   `json:"verb,omitempty"`
+	Names   []string `json:"names,omitempty"` // services, globs, @groups
+	All     bool     `json:"all,omitempty"`
+}
+
+// An ApplyCall is the body of POST /v1/apply.
+type ApplyCall struct {
+	ID      string   `json:"id,omitempty"`
+	Names   []string `json:"names,omitempty"`
+	DryRun  bool     `json:"dry_run,omitempty"`
+	Restart bool     `json:"restart,omitempty"`
+	Force   bool     `json:"force,omitempty"`
 }

@@ -109,6 +109,7 @@ type Operation struct {
 	ID         string     `json:"id"`
 	Verb       string     `json:"verb"` // the row's name, never an alias
 	Service    string     `json:"service"`
+	Signal     string     `json:"signal,omitempty"` // of a verb that sends a signal: which, without "SIG"
 	By         Caller     `json:"by"`
 	Started    time.Time  `json:"started"`
 	Ended      time.Time  `json:"ended,omitzero"`

@@ -1,0 +1,227 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"gsv/control"
+	"gsv/supervise/status"
+)
+
+// maxLines bounds how far back logs go.
+const maxLines = 1_000_000
+
+// services is GET /v1/services: those whose status the caller may see. As text/plain it is gsvctl's table.
+func (s *Server) services(w http.ResponseWriter, r *http.Request, c status.Caller) error {
+	all := s.gsv.Services()
+	seen := all
+	if !s.owner(c.UID) {
+		seen = make([]status.Service, 0, len(all))
+		for i := range all {
+			if s.may(ask{verb: control.Lookup("status")}, all[i].Name, c) {
+				seen = append(seen, all[i])
+			}
+		}
+		if len(seen) == 0 && len(all) > 0 {
+			return notPermitted(c, "see any service", "")
+		}
+	}
+	if strings.Contains(r.Header.Get("Accept"), "text/plain") {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = w.Write(control.AppendTable(nil, seen, time.Now(), false)) // an error means that the client has gone
+		return nil
+	}
+	for i := range seen {
+		whole(&seen[i])
+	}
+	return answer(w, http.StatusOK, struct {
+		Services []status.Service `json:"services"`
+	}{seen})
+}
+
+// whole makes empty arrays of missing ones: scripts loop over them.
+func whole(s *status.Service) {
+	if s.Listen == nil {
+		s.Listen = []string{}
+	}
+	if s.Groups == nil {
+		s.Groups = []string{}
+	}
+}
+
+// service is GET /v1/services/{name}.
+func (s *Server) service(w http.ResponseWriter, r *http.Request, c status.Caller) error {
+	one, err := s.seen("status", r.PathValue("name"), c)
+	if err != nil {
+		return err
+	}
+	whole(&one)
+	return answer(w, http.StatusOK, one)
+}
+
+// seen is a service, if it is there and the caller may do a verb that only reads.
+func (s *Server) seen(verb, name string, c status.Caller) (status.Service, error) {
+	one, ok := s.gsv.Service(name)
+	if !ok {
+		return one, noService(name)
+	}
+	if !s.may(ask{verb: control.Lookup(verb)}, name, c) {
+		return one, notPermitted(c, "see the "+verb+" of", name)
+	}
+	return one, nil
+}
+
+// wait is GET /v1/services/{name}/wait?for=ready|running|stopped&timeout=: the service once it is so.
+func (s *Server) wait(w http.ResponseWriter, r *http.Request, c status.Caller) error {
+	name, what := r.PathValue("name"), r.URL.Query().Get("for")
+	switch what {
+	case "ready", "running", "stopped":
+	default:
+		return usage("cannot wait for "+quote(what), "ready, running or stopped")
+	}
+	if _, err := s.seen("wait", name, c); err != nil {
+		return err
+	}
+	ctx, cancel, err := bounded(r.Context(), r.URL.Query().Get("timeout"))
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	one, err := s.gsv.WaitFor(ctx, name, what)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return &status.Problem{Service: name, Detail: "not " + what + " yet", ExitCode: control.TimedOut}
+	}
+	if err != nil {
+		return err
+	}
+	whole(&one)
+	return answer(w, http.StatusOK, one)
+}
+
+// operation is GET /v1/operations/{id}; with wait=true it is answered as the verb itself would be.
+func (s *Server) operation(w http.ResponseWriter, r *http.Request, c status.Caller) error {
+	id := r.PathValue("id")
+	op, ok := s.gsv.Operation(id)
+	if !ok {
+		return &status.Problem{Status: http.StatusNotFound, Title: "no such operation", Detail: "there is no operation " + quote(id), ExitCode: control.Failed,
+			Hint: "it may have ended long ago"}
+	}
+	if op.By.UID != c.UID && !s.may(ask{verb: control.Lookup("status")}, op.Service, c) {
+		return notPermitted(c, "see this operation", "")
+	}
+	waiting, err := flag(r, "wait")
+	if err != nil {
+		return err
+	}
+	if !waiting {
+		return answer(w, http.StatusOK, op)
+	}
+	ctx, cancel, err := bounded(r.Context(), r.URL.Query().Get("timeout"))
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	return s.follow(ctx, w, r, op)
+}
+
+// events is GET /v1/events?follow=. Who does not own gsv sees those of the services that he may read.
+func (s *Server) events(w http.ResponseWriter, r *http.Request, c status.Caller) error {
+	follow, err := flag(r, "follow")
+	if err != nil {
+		return err
+	}
+	may := ask{verb: control.Lookup("events")}
+	if !s.owner(c.UID) {
+		any := false
+		for _, one := range s.gsv.Services() {
+			any = any || s.may(may, one.Name, c)
+		}
+		if !any {
+			return notPermitted(c, "see events", "")
+		}
+	}
+	out := stream{w: w}
+	out.begin("application/x-ndjson")
+	if err := out.flush(); err != nil {
+		return nil
+	}
+	err = s.gsv.Events(r.Context(), follow, func(e status.Event) error {
+		if !s.owner(c.UID) && (e.Service == "" || !s.may(may, e.Service, c)) {
+			return nil
+		}
+		return out.line(e)
+	})
+	if err != nil {
+		panic(http.ErrAbortHandler) // it is not whole
+	}
+	return nil
+}
+
+// logs is GET /v1/services/{name}/logs?follow=&lines=: what the service wrote, as it wrote it.
+func (s *Server) logs(w http.ResponseWriter, r *http.Request, c status.Caller) error {
+	follow, err := flag(r, "follow")
+	if err != nil {
+		return err
+	}
+	lines := 10
+	if text := r.URL.Query().Get("lines"); text != "" {
+		if lines, err = strconv.Atoi(text); err != nil || lines < 0 || lines > maxLines {
+			return usage("lines must be 0 to 1000000, not "+quote(text), "")
+		}
+	}
+	name := r.PathValue("name")
+	if _, err := s.seen("logs", name, c); err != nil {
+		return err
+	}
+	out := stream{w: w}
+	media := "text/plain; charset=utf-8"
+	if follow {
+		out.begin(media)
+		if err := out.flush(); err != nil {
+			return nil
+		}
+	}
+	err = s.gsv.Logs(r.Context(), name, lines, follow, func(p []byte) error {
+		out.begin(media)
+		if _, err := w.Write(p); err != nil {
+			return err
+		}
+		if follow {
+			return out.flush()
+		}
+		return nil
+	})
+	switch {
+	case err == nil:
+		out.begin(media)
+		return nil
+	case !out.begun:
+		return err
+	}
+	panic(http.ErrAbortHandler) // it is not whole
+}
+
+// flag is a parameter that is true, or false when it is missing.
+func flag(r *http.Request, name string) (bool, error) {
+	text := r.URL.Query().Get(name)
+	if text == "" {
+		return false, nil
+	}
+	b, err := strconv.ParseBool(text)
+	if err != nil {
+		return false, usage(name+" must be true or false, not "+quote(text), "")
+	}
+	return b, nil
+}
+
+// quote shows what a client sent: short, and without control characters.
+func quote(text string) string {
+	if len(text) > 64 {
+		text = text[:64] + "…"
+	}
+	return strconv.Quote(text)
+}

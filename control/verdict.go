@@ -1,0 +1,154 @@
+package control
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"gsv/supervise/status"
+)
+
+// Verdict is the one line that says how an operation stands: service, host, and what came of it. It ends without a newline.
+func Verdict(op *status.Operation, host string, now time.Time) string {
+	var b strings.Builder
+	b.WriteString(op.Service + "@" + host + ": ")
+	row := Lookup(op.Verb)
+	if row == nil { // a newer gsv's
+		row = &Verb{Past: op.Verb + " done", Noun: op.Verb}
+	}
+	switch op.Result {
+	case status.OK:
+		good(&b, row, op, now)
+	case status.Failed:
+		bad(&b, row, op)
+	default:
+		b.WriteString("not finished after " + Seconds(op.Seconds(now)) + " and going on")
+		if op.Progress != "" {
+			b.WriteString(", " + op.Progress)
+		}
+		b.WriteString("; verdict: gsvctl wait --op " + op.ID)
+		return b.String()
+	}
+	if op.NextStart != nil {
+		b.WriteString("; next try " + Until(*op.NextStart, now))
+	}
+	if op.Hint != "" {
+		b.WriteString("; " + op.Hint)
+	}
+	return b.String()
+}
+
+// Accepted is the verdict of --no-wait.
+func Accepted(op *status.Operation, host string) string {
+	return op.Service + "@" + host + ": " + op.Verb + " accepted, not finished and going on; verdict: gsvctl wait --op " + op.ID
+}
+
+// good says that it was done.
+func good(b *strings.Builder, row *Verb, op *status.Operation, now time.Time) {
+	signal := row.Signal != "" || row.Args == SignalNames
+	past := row.Past
+	if signal && op.Signal != "" {
+		past = op.Signal + " sent"
+	}
+	if op.Already && row.Already != "" {
+		past = row.Already
+	}
+	b.WriteString(past)
+	switch {
+	case op.Detail != "":
+		b.WriteString(", " + op.Detail)
+	case op.Pid > 0:
+		b.WriteString(", pid " + strconv.Itoa(op.Pid))
+	}
+	if !signal && !op.Already {
+		b.WriteString(" in " + Seconds(op.Seconds(now)))
+	}
+	if op.Release != "" {
+		b.WriteString(", release " + op.Release)
+	}
+}
+
+// bad says that it failed and what serves now.
+func bad(b *strings.Builder, row *Verb, op *status.Operation) {
+	lasting := map[string]bool{"start": true, "once": true, "restart": true, "hup": true, "replace": true}[row.Name]
+	switch {
+	case lasting && op.Serving:
+		past := row.Past
+		b.WriteString("NOT " + past + ", ")
+		switch {
+		case op.Release != "" && row.Name == "replace":
+			fmt.Fprintf(b, "generation %d (release %s) ", op.Generation, op.Release)
+		case op.Release != "":
+			b.WriteString("release " + op.Release + " ")
+		case op.Generation > 0:
+			fmt.Fprintf(b, "generation %d ", op.Generation)
+		default:
+			b.WriteString("it ")
+		}
+		b.WriteString("still serves")
+	case lasting:
+		b.WriteString(row.Noun + " FAILED, " + op.Service + " is DOWN")
+	default:
+		b.WriteString(row.Noun + " FAILED")
+	}
+	if op.Error != "" {
+		b.WriteString(": " + op.Error)
+	}
+}
+
+// Seconds shows a number of seconds as verdicts do: "20 ms", "0.4 s", "20 s", "4m10s".
+func Seconds(s float64) string {
+	switch {
+	case s < 0.0995:
+		return strconv.Itoa(int(max(s, 0)*1000+0.5)) + " ms"
+	case s < 9.95:
+		return strconv.FormatFloat(s, 'f', 1, 64) + " s"
+	case s < 119.5:
+		return strconv.Itoa(int(s+0.5)) + " s"
+	}
+	return Age(time.Duration(s * float64(time.Second)))
+}
+
+// Until says when something will be, as seen from now.
+func Until(at, now time.Time) string {
+	if d := at.Sub(now); d > 0 {
+		return "in " + Seconds(d.Seconds())
+	}
+	return "now"
+}
+
+// Age shows how long something has lasted, in its two greatest units: "12s", "4m10s", "3h5m", "3d4h".
+func Age(d time.Duration) string {
+	s := int64(max(d, 0) / time.Second)
+	switch {
+	case s < 60:
+		return strconv.FormatInt(s, 10) + "s"
+	case s < 3600:
+		return strconv.FormatInt(s/60, 10) + "m" + strconv.FormatInt(s%60, 10) + "s"
+	case s < 86400:
+		return strconv.FormatInt(s/3600, 10) + "h" + strconv.FormatInt(s%3600/60, 10) + "m"
+	}
+	return strconv.FormatInt(s/86400, 10) + "d" + strconv.FormatInt(s%86400/3600, 10) + "h"
+}
+
+// ApplyExit is the exit status of an apply, and why it is not Done.
+func ApplyExit(r *status.ApplyResult) (code int, why string) {
+	var failed []string
+	for _, step := range r.Steps {
+		if step.Error != "" {
+			failed = append(failed, step.Service+": "+step.Error)
+		}
+	}
+	switch {
+	case len(r.Problems) == 1:
+		return Invalid, "there is a problem in the service files"
+	case len(r.Problems) > 0:
+		return Invalid, "there are problems in the service files"
+	case r.Error != "":
+		return Failed, r.Error
+	case len(failed) > 0:
+		return Failed, strings.Join(failed, "; ")
+	}
+	return Done, ""
+}
