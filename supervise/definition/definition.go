@@ -1,7 +1,6 @@
 package definition
 
 import (
-	"bytes"
 	"reflect"
 	"syscall"
 	"time"
@@ -54,6 +53,10 @@ type Definition struct {
 	Ready Ready
 	Allow map[string][]string // verb or role ("read" "operate" "all") to users and "@groups"
 	Log   Log
+
+	// Warnings are what should be said about a file that can be used nevertheless. They may
+	// depend on the moment (is there such a user?), so Equal does not look at them.
+	Warnings Problems
 }
 
 // Type is the kind of a service.
@@ -175,11 +178,7 @@ func (d *Definition) Equal(o *Definition) bool {
 	if d == nil || o == nil {
 		return d == o
 	}
-	return d.Name == o.Name && d.Path == o.Path && bytes.Equal(d.Source, o.Source) && reflect.DeepEqual(d, o)
-}
-
-// A Change is a key whose value differs between two definitions.
-type Change struct {
-	Key  string // as in a service file, such as "stop-timeout" or "ready.tcp"
-	Live bool   // can be taken without a new process
+	a, b := *d, *o
+	a.Warnings, b.Warnings = nil, nil
+	return reflect.DeepEqual(a, b)
 }

@@ -1,0 +1,33 @@
+package definition
+
+import "reflect"
+
+// A Change is a key whose value differs between two definitions.
+type Change struct {
+	Key  string // as in the key table, such as "stop-timeout" or "ready.tcp"
+	Live bool   // can be taken without a new process
+}
+
+// Diff lists the keys whose meaning differs from d to o, in the key table's order. What is
+// written differently but means the same is no change.
+func (d *Definition) Diff(o *Definition) []Change {
+	var changes []Change
+	for i := range table {
+		if k := &table[i]; k.get != nil && !same(k.get(d), k.get(o)) {
+			changes = append(changes, Change{k.Name, k.Live})
+		}
+	}
+	return changes
+}
+
+// same compares values of one key; an empty list or table is the same as none.
+func same(a, b any) bool {
+	va, vb := reflect.ValueOf(a), reflect.ValueOf(b)
+	switch va.Kind() {
+	case reflect.Slice, reflect.Map:
+		if va.Len() == 0 && vb.Len() == 0 {
+			return true
+		}
+	}
+	return reflect.DeepEqual(a, b)
+}

@@ -1,0 +1,150 @@
+package definition
+
+import (
+	"fmt"
+	"syscall"
+	"time"
+)
+
+// finish fills in what depends on several keys, and notes where they contradict each other.
+func (d *draft) finish(r *reader) {
+	if _, ok := d.set["command"]; !ok && !r.broken {
+		r.note(span{}, false, `there is no "command", so nothing to run`, `write command = "PROGRAM ARGUMENT…"`)
+	}
+	if _, ok := d.set["preset"]; !ok {
+		d.Preset = detect(d.Command)
+		d.PresetDetected = d.Preset != presets[0].name
+	}
+	d.kind()
+	d.delays()
+	d.stop()
+	d.contradictions(r)
+}
+
+// has says if the file sets the key.
+func (d *draft) has(key string) bool { _, ok := d.set[key]; return ok }
+
+// kind gives a oneshot and main their own defaults.
+func (d *draft) kind() {
+	once, why, key := d.Type == Oneshot, "a oneshot", "type"
+	if d.Main {
+		once, why, key = true, "main", "main"
+	}
+	if once && d.Restart != No && d.has("restart") {
+		d.set["restart"].fail(`write restart = "no" or leave it out; for one that is restarted, leave `+key+" out",
+			"%s is not restarted when it ends", why)
+	}
+	if once {
+		d.Restart = No
+	}
+	if d.Type != Oneshot {
+		return
+	}
+	if !d.has("start-timeout") {
+		d.StartTimeout = 0
+	}
+	for _, key := range []string{"ready.tcp", "ready.unix"} {
+		if d.has(key) {
+			d.set[key].fail("leave it out", "a oneshot is ready when it has ended with success")
+		}
+	}
+}
+
+func (d *draft) delays() {
+	if d.RestartDelay <= d.RestartDelayMax {
+		return
+	}
+	switch {
+	case !d.has("restart-delay-max"):
+		d.set["restart-delay"].fail(fmt.Sprintf("set restart-delay-max too, to %q or more", d.RestartDelay), "longer than restart-delay-max, which is %s", short(d.RestartDelayMax))
+	default:
+		d.set["restart-delay-max"].fail("", "shorter than restart-delay, which is %s", short(d.RestartDelay))
+	}
+}
+
+// stop makes the stop sequence: the file's own, or the preset's, whose first step
+// stop-signal and stop-timeout replace.
+func (d *draft) stop() {
+	p := presetByName(d.Preset)
+	steps := append([]StopStep(nil), p.stop...)
+	if steps == nil {
+		steps = []StopStep{{syscall.SIGTERM, stopTimeout}, {Signal: syscall.SIGKILL}}
+	}
+	if d.stopSignal != 0 {
+		steps[0].Signal = d.stopSignal
+	}
+	if d.has("stop-timeout") {
+		steps[0].Wait = d.stopTimeout
+	}
+	if len(steps) > 2 && steps[1].Signal == steps[0].Signal {
+		steps = append(steps[:1], steps[2:]...) // stop-signal = "TERM" needs no second TERM
+	}
+	if steps[0].Signal == syscall.SIGKILL {
+		steps = []StopStep{{Signal: syscall.SIGKILL}}
+	}
+	if d.stopSequence != nil {
+		steps = d.stopSequence
+	}
+	d.StopSequence = steps
+	d.Signals = p.signals
+	if d.Signals.Graceful == 0 {
+		d.Signals.Graceful = steps[0].Signal
+	}
+}
+
+func (d *draft) contradictions(r *reader) {
+	for _, key := range []string{"stop-signal", "stop-timeout"} {
+		if d.has(key) && d.has("stop-sequence") {
+			d.set[key].fail("keep one of the two", "stop-sequence says it already")
+		}
+	}
+	probe := ""
+	for _, key := range []string{"ready.tcp", "ready.unix"} {
+		if d.has(key) && probe != "" {
+			d.set[key].fail("keep one of the two", "one probe decides, and there is %s", probe)
+		} else if d.has(key) {
+			probe = key
+		}
+	}
+	for _, key := range []string{"ready.interval", "ready.timeout"} {
+		if d.has(key) && probe == "" && !r.probeLater(d) && !r.broken {
+			d.set[key].fail("add a probe, such as ready.tcp, or leave it out", "there is nothing to ask")
+		}
+	}
+	if d.StartTimeout > 0 && d.Type == Simple && probe == "" && d.MinUptime > d.StartTimeout {
+		key, text := "min-uptime", fmt.Sprintf("it counts as ready after this time, but must be ready within start-timeout, which is %s", short(d.StartTimeout))
+		if !d.has(key) {
+			key, text = "start-timeout", fmt.Sprintf("it must be ready within this time, but counts as ready after min-uptime, which is %s", short(d.MinUptime))
+		}
+		d.set[key].fail("", "%s", text)
+	}
+	if d.Main && d.has("autostart") && !d.Autostart {
+		d.set["autostart"].fail("leave one of the two out", "gsv ends with main, so main must be started")
+	}
+	for _, key := range []string{"start-limit", "start-limit-interval", "restart-delay", "restart-delay-max", "restart-delay-factor"} {
+		if d.has(key) && d.Restart == No && d.has("restart") {
+			d.set[key].warn("", `has no effect with restart = "no"`)
+		}
+	}
+}
+
+// probeLater says if [ready] has a probe that is not supported yet, which is told already.
+func (r *reader) probeLater(d *draft) bool {
+	for _, key := range []string{"http", "exec", "notify", "fd", "log-line", "workers"} {
+		if d.has("ready." + key) {
+			return true
+		}
+	}
+	return false
+}
+
+// short writes a duration as people do: "1m30s", "2m", "500ms".
+func short(t time.Duration) string {
+	s := t.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if n := len(s) - len(zero); n > 0 && s[n:] == zero {
+			s = s[:n+1]
+		}
+	}
+	return s
+}

@@ -1,0 +1,193 @@
+package definition
+
+import (
+	"fmt"
+	"strings"
+)
+
+// unknownKey notes a key that is no row of the key table, and what was probably meant.
+// table is the one it stands in, "" for the top of the file.
+func (r *reader) unknownKey(table, name, where string, raw any) {
+	at := r.keyAt(where)
+	_, isTable := raw.(map[string]any)
+	_, isTables := raw.([]map[string]any)
+	if table == "" && (isTable || isTables) && r.places[where] != nil && r.places[where].table {
+		r.note(at, false, fmt.Sprintf("unknown table [%s]", visible(name)), meantTable(name))
+		if isTable && foreignSection(name) {
+			r.foreignKeys(where, raw.(map[string]any))
+		}
+		return
+	}
+	text := fmt.Sprintf("unknown key %q", name)
+	if table != "" {
+		text += " in [" + table + "]"
+	}
+	r.note(at, false, text, meant(table, name, raw))
+}
+
+// foreignSection says if [name] is a section of another supervisor's files.
+func foreignSection(name string) bool {
+	switch strings.ToLower(name) {
+	case "service", "unit", "install", "program", "services", "supervisord":
+		return true
+	}
+	return false
+}
+
+// foreignKeys notes the keys of another supervisor's section that are not ours.
+func (r *reader) foreignKeys(where string, section map[string]any) {
+	for _, name := range sortedKeys(section) {
+		if k := rows[name]; k == nil {
+			r.unknownKey("", name, where+pathSep+name, section[name])
+		}
+	}
+}
+
+func meantTable(name string) string {
+	if foreignSection(name) {
+		return "one file is one service, whose name is the file's: its keys stand at the top, without a header"
+	}
+	var tables []string
+	for _, k := range table {
+		if k.Table() != "" {
+			tables = append(tables, k.Table())
+		} else if k.free() {
+			tables = append(tables, k.Name)
+		}
+	}
+	if near := closest(kebab(name), tables); near != "" {
+		return fmt.Sprintf("did you mean [%s]?", near)
+	}
+	return ""
+}
+
+// meant says what to write in place of an unknown key, or "".
+func meant(in, name string, raw any) string {
+	ours := kebab(name)
+	if k := rows[join(in, ours)]; k != nil {
+		return fmt.Sprintf("did you mean %q?", k.In())
+	}
+	if k := rows[ours]; in != "" && k != nil {
+		return fmt.Sprintf("%q belongs to the top of the file: move it above all headers, for what is below [%s] is part of that", ours, in)
+	}
+	if k, hint := foreign(in, name); k != nil {
+		if line := example(k, raw); line != "" {
+			return rewritten(hint) + line
+		}
+		return hint
+	} else if hint != "" {
+		return hint
+	}
+	if k := inAnyTable(ours); k != nil {
+		return fmt.Sprintf("it belongs into a table: write it below a header [%s], or as %s", k.Table(), k.Name)
+	}
+	var here []string
+	for _, k := range table {
+		if k.Table() == in {
+			here = append(here, k.In())
+		}
+	}
+	if near := closest(ours, here); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	return ""
+}
+
+func inAnyTable(name string) *Key {
+	for i, k := range table {
+		if k.Table() != "" && k.In() == name {
+			return &table[i]
+		}
+	}
+	return nil
+}
+
+// foreign finds the key that another supervisor calls name. Without one of ours, the hint
+// alone says what to do, or is "".
+func foreign(in, name string) (*Key, string) {
+	var found *Key
+	var owner string
+	for i, k := range table {
+		for _, o := range [...]struct{ names, whose string }{
+			{k.Systemd, "systemd's"}, {k.Supervisord, "supervisord's"}, {k.Pebble, "Pebble's"}, {k.Other, "another supervisor's"},
+		} {
+			for n := range strings.FieldsSeq(o.names) {
+				// The same name may stand for several of ours: in a table its own comes first.
+				if strings.EqualFold(n, name) && (found == nil || k.Table() == in && found.Table() != in) {
+					found, owner = &table[i], o.whose
+				}
+			}
+		}
+	}
+	if found != nil {
+		hint := fmt.Sprintf("that is %s name; here it is %q", owner, found.Name)
+		if owner == "another supervisor's" {
+			hint = fmt.Sprintf("here it is %q", found.Name)
+		}
+		if !found.Supported {
+			hint += ", which is not supported yet"
+		}
+		return found, hint
+	}
+	for _, s := range strangers {
+		if strings.EqualFold(s.name, name) {
+			return nil, fmt.Sprintf("that is %s name: %s", possessive(s.owner), s.advice)
+		}
+	}
+	return nil, ""
+}
+
+func possessive(owner string) string {
+	if strings.HasSuffix(owner, "'") {
+		return owner
+	}
+	return owner + "'s"
+}
+
+// rewritten is what of a foreign name's hint stands before "write …".
+func rewritten(hint string) string {
+	lead, _, _ := strings.Cut(hint, "; here")
+	if lead == "" || strings.HasPrefix(lead, "here it is") {
+		return ""
+	}
+	return lead + ": "
+}
+
+// example shows a foreign value in our form, where it is plain how; else "".
+func example(k *Key, raw any) string {
+	if n, isInt := raw.(int64); k.Type == "duration" && k.Supported && isInt && n >= 0 {
+		return fmt.Sprintf(`write %s = "%ds"`, k.Name, n)
+	}
+	if s, isString := raw.(string); isString && k.Supported {
+		switch k.Type {
+		case "path", "signal name", "name or id", "array, or a string":
+			return "write " + k.Name + " = " + tomlString(s)
+		}
+	}
+	return ""
+}
+
+// kebab turns "stop_timeout" and "StopTimeout" into "stop-timeout".
+func kebab(name string) string {
+	var b strings.Builder
+	for i, c := range []byte(name) {
+		switch {
+		case c == '_':
+			c = '-'
+		case 'A' <= c && c <= 'Z':
+			c += 'a' - 'A'
+			if i > 0 && name[i-1] >= 'a' && name[i-1] <= 'z' {
+				b.WriteByte('-')
+			}
+		}
+		b.WriteByte(c)
+	}
+	return b.String()
+}
+
+func join(table, name string) string {
+	if table == "" {
+		return name
+	}
+	return table + "." + name
+}
