@@ -76,3 +76,42 @@ func FlagsOf(v *Verb) []Flag {
 func HasFlag(v *Verb, name string) bool {
 	return slices.ContainsFunc(FlagsOf(v), func(f Flag) bool { return f.Name == name })
 }
+
+// Usage is how the flag is typed: "--timeout D", "-n N, --lines N".
+func (f *Flag) Usage() string {
+	text := ""
+	if f.Short != 0 {
+		text = "-" + string(rune(f.Short))
+	}
+	if long := f.Typed(); long != "" {
+		if text != "" {
+			text += ", "
+		}
+		text += "--" + long
+	}
+	if f.Value != "" {
+		text += " " + f.Value
+	}
+	return text
+}
+
+// Operands is how what follows a verb is typed: "NAME…".
+func Operands(v *Verb) string {
+	switch v.Args {
+	case Names:
+		return "NAME… | --all"
+	case OptionalNames:
+		return "[NAME…]"
+	case SignalNames:
+		return "SIGNAL NAME… | --all"
+	case Files:
+		if v.Name == "apply" {
+			return "[NAME…]"
+		}
+		return "[FILE…]"
+	case Shell:
+		return "bash | zsh | fish"
+	case NoArgs, Other:
+	}
+	return ""
+}

@@ -149,7 +149,9 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request, c status.Caller)
 	if err := out.flush(); err != nil {
 		return nil
 	}
-	err = s.gsv.Events(r.Context(), follow, func(e status.Event) error {
+	ctx, cancel := s.endless(r.Context())
+	defer cancel()
+	err = s.gsv.Events(ctx, follow, func(e status.Event) error {
 		if !s.owner(c.UID) && (e.Service == "" || !s.may(may, e.Service, c)) {
 			return nil
 		}
@@ -185,7 +187,9 @@ func (s *Server) logs(w http.ResponseWriter, r *http.Request, c status.Caller) e
 			return nil
 		}
 	}
-	err = s.gsv.Logs(r.Context(), name, lines, follow, func(p []byte) error {
+	ctx, cancel := s.endless(r.Context())
+	defer cancel()
+	err = s.gsv.Logs(ctx, name, lines, follow, func(p []byte) error {
 		out.begin(media)
 		if _, err := w.Write(p); err != nil {
 			return err
@@ -203,6 +207,16 @@ func (s *Server) logs(w http.ResponseWriter, r *http.Request, c status.Caller) e
 		return err
 	}
 	panic(http.ErrAbortHandler) // it is not whole
+}
+
+// endless is the context of a stream that goes on until its client, or the server, has had enough.
+func (s *Server) endless(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(s.ending, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
 }
 
 // flag is a parameter that is true, or false when it is missing.

@@ -37,6 +37,7 @@ type Server struct {
 	connections int
 	patience    time.Duration
 	http        http.Server
+	ending      context.Context // done once the server is to end: streams that would go on for ever do not
 }
 
 // New makes a server of g. It serves nothing yet.
@@ -51,6 +52,8 @@ func New(g Gsv, o Options) *Server {
 	if o.Log == nil {
 		o.Log = io.Discard
 	}
+	ending, end := context.WithCancel(context.Background())
+	s.ending = ending
 	s.http = http.Server{
 		Handler:           s.handler(),
 		ConnContext:       withCaller,
@@ -59,6 +62,7 @@ func New(g Gsv, o Options) *Server {
 		IdleTimeout:       time.Minute,
 		ErrorLog:          log.New(o.Log, "gsv: control socket: ", 0),
 	}
+	s.http.RegisterOnShutdown(end)
 	return s
 }
 
@@ -74,7 +78,8 @@ func (s *Server) Serve(l net.Listener) error {
 // Close ends Serve and every connection at once. It closes the listeners that Serve was given.
 func (s *Server) Close() error { return s.http.Close() }
 
-// Shutdown ends Serve and waits until every answer that was begun is written, or ctx is done.
+// Shutdown ends Serve, cuts off the streams that would go on for ever, and waits until every other answer that was begun is written, or ctx is done.
+// It ends only with the operations that somebody waits for: end those first.
 func (s *Server) Shutdown(ctx context.Context) error { return s.http.Shutdown(ctx) }
 
 // handler is every path of /v1.
@@ -104,8 +109,8 @@ func (s *Server) handler() http.Handler {
 				fail(w, notPermitted(status.Caller{User: "unknown"}, "use this socket", ""))
 				return
 			}
-			if err := serve(w, r, c); err != nil && r.Context().Err() == nil {
-				fail(w, err)
+			if err := serve(w, r, c); err != nil {
+				fail(w, err) // to nobody, if the client has gone
 			}
 		})
 	}

@@ -1,0 +1,173 @@
+// Gsvctl tells gsv what to do and shows how its services are.
+//
+// One file a family of verbs: verb.go (what changes services), status.go, logs.go, wait.go, whole.go (gsv itself). What verbs there are, and what
+// they take, is in the table of gsv/control. It never reads stdin, and links neither the supervisor nor net: it must be quick to start.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"gsv/control"
+	"gsv/supervise/status"
+)
+
+func main() {
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, os.Interrupt)
+	c := &cli{
+		env:        os.Getenv,
+		out:        os.Stdout,
+		err:        os.Stderr,
+		uid:        os.Geteuid(),
+		now:        time.Now,
+		interrupts: interrupts,
+		live:       terminal(os.Stderr),
+		colour:     terminal(os.Stdout) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
+	}
+	os.Exit(c.run(os.Args[1:]))
+}
+
+// terminal says whether a file is a terminal.
+func terminal(f *os.File) bool {
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
+}
+
+// A cli is one call of gsvctl. Nothing else knows the world outside.
+type cli struct {
+	env        func(string) string
+	out, err   io.Writer
+	uid        int
+	now        func() time.Time
+	interrupts <-chan os.Signal // Ctrl-C: nil = never
+	live       bool             // stderr is a terminal: show progress
+	colour     bool             // stdout is one that takes colours
+
+	client *control.Client
+	host   string
+
+	mu    sync.Mutex
+	drawn bool // a progress line stands on the terminal
+}
+
+// run does what the command line says and returns the exit status.
+func (c *cli) run(args []string) int {
+	if len(args) > 0 && args[0] == "__complete" {
+		return c.complete(args[1:])
+	}
+	cmd, err := parse(args)
+	if err != nil {
+		return c.usage(err)
+	}
+	if cmd.has("help") || cmd.verb == nil {
+		return c.help(cmd)
+	}
+	timeout, err := cmd.duration("timeout")
+	if err != nil {
+		return c.usage(err)
+	}
+	w := control.Where{Flag: cmd.flags["socket"], Env: c.env("GSV_SOCKET"), RuntimeDir: c.env("XDG_RUNTIME_DIR"), UID: c.uid}
+	c.client = &control.Client{}
+	c.client.Path, c.client.Tried = w.Sockets()
+	if timeout > 0 {
+		c.client.Deadline = c.now().Add(timeout)
+	}
+	if c.host = c.env("GSV_HOST"); c.host == "" {
+		// Only a kernel without uname(2) fails here; the verdict then names the service alone.
+		c.host, _ = os.Hostname()
+	}
+	ended := make(chan struct{})
+	defer close(ended)
+	go func() {
+		select {
+		case <-c.interrupts:
+			signal.Reset(os.Interrupt) // the next one ends gsvctl whatever it does
+			c.client.Interrupt()
+		case <-ended:
+		}
+	}()
+	if cmd.verb.Class == control.Service {
+		return c.verb(cmd)
+	}
+	do, ok := map[string]func(*cli, *command) int{
+		"status": (*cli).status, "logs": (*cli).logs, "events": (*cli).events, "wait": (*cli).wait, "apply": (*cli).apply,
+		"check": (*cli).check, "shutdown": (*cli).shutdown, "version": (*cli).version, "completion": (*cli).completion,
+	}[cmd.verb.Name]
+	if !ok {
+		return c.usage(&usageError{text: cmd.verb.Name + ": not supported yet"})
+	}
+	return do(c, cmd)
+}
+
+// usage says what is wrong with the command line.
+func (c *cli) usage(err error) int {
+	fmt.Fprintf(c.err, "gsvctl: %v\n", err)
+	var u *usageError
+	if errors.As(err, &u) && u.hint != "" {
+		fmt.Fprintf(c.err, "hint: %s\n", u.hint)
+	}
+	return control.Usage
+}
+
+// fail says why something was not done, and gives the exit status for it.
+func (c *cli) fail(cmd *command, err error) int {
+	c.clear()
+	code := control.Exit(err)
+	var p *status.Problem
+	switch {
+	case errors.As(err, &p):
+		if cmd.has("json") {
+			c.json(p)
+		}
+		text := p.Detail
+		if text == "" {
+			text = p.Title
+		}
+		if p.Service == "" {
+			fmt.Fprintf(c.err, "gsvctl: %s\n", text)
+		} else {
+			for name := range strings.SplitSeq(p.Service, ", ") {
+				fmt.Fprintf(c.err, "%s@%s: %s\n", name, c.host, text)
+			}
+		}
+		if p.Hint != "" {
+			fmt.Fprintf(c.err, "hint: %s\n", p.Hint)
+		}
+	case code == control.TimedOut:
+		fmt.Fprintf(c.err, "gsvctl: gsv has not answered after %s\n", cmd.flags["timeout"])
+	case code == control.Detached:
+	default:
+		fmt.Fprintf(c.err, "gsvctl: %v\n", err)
+	}
+	return code
+}
+
+// progress redraws the live line.
+func (c *cli) progress(text string) {
+	if !c.live {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.drawn = true
+	fmt.Fprintf(c.err, "\r\x1b[K%s", text)
+}
+
+// clear removes the live line.
+func (c *cli) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.drawn {
+		c.drawn = false
+		io.WriteString(c.err, "\r\x1b[K")
+	}
+}
