@@ -26,10 +26,10 @@ type File struct {
 	fd      int // -1: not open
 	runs    []*run
 	gap     int64 // bytes dropped since the last that was written
-	failing bool  // a Problem was told, and is not over
 	copying bool  // the file system cannot splice
 
 	mu       sync.Mutex
+	at       identity // of what is open
 	watchers []chan struct{}
 }
 
@@ -48,7 +48,7 @@ func (f *File) base() string { return f.name + ".log" }
 func CheckDir(dir string) error {
 	fd, err := openDir(dir)
 	if err != nil {
-		return err
+		return fmt.Errorf("cannot use log directory: %w", err)
 	}
 	defer unix.Close(fd)
 	if err := unix.Faccessat(fd, ".", unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
@@ -62,16 +62,16 @@ func openDir(dir string) (int, error) {
 	fd, err := open(unix.AT_FDCWD, dir, flags, 0)
 	if err == unix.ENOENT {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return -1, fmt.Errorf("cannot make log directory: %w", err)
+			return -1, err
 		}
 		fd, err = open(unix.AT_FDCWD, dir, flags, 0)
 	}
 	if err != nil {
-		return -1, fmt.Errorf("cannot use log directory: %w", &fs.PathError{Op: "open", Path: dir, Err: err})
+		return -1, &fs.PathError{Op: "open", Path: dir, Err: err}
 	}
 	if err := safeDir(fd, dir); err != nil {
 		unix.Close(fd)
-		return -1, fmt.Errorf("cannot use log directory: %w", err)
+		return -1, err
 	}
 	return fd, nil
 }
@@ -108,7 +108,21 @@ func (f *File) open() error {
 		return &fs.PathError{Op: "open", Path: f.Path(), Err: err}
 	}
 	f.fd = fd
+	f.mu.Lock()
+	f.at = identify(fd)
+	f.mu.Unlock()
 	return nil
+}
+
+// An identity names an open file, whatever its path; the zero value none.
+type identity struct{ dev, ino uint64 }
+
+func identify(fd int) identity {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return identity{}
+	}
+	return identity{uint64(st.Dev), st.Ino}
 }
 
 func openOwn(dir int, name string) (int, error) {
@@ -161,6 +175,9 @@ func (f *File) release() {
 	if f.fd >= 0 {
 		unix.Close(f.fd)
 		f.fd = -1
+		f.mu.Lock()
+		f.at = identity{}
+		f.mu.Unlock()
 	}
 }
 
@@ -199,6 +216,7 @@ func (f *File) move(r *run, s *scratch, limit int64) (total int64, end bool) {
 	for total < limit {
 		n, err := f.write(r, s, limit-total)
 		if err == unix.EAGAIN {
+			r.fresh = false
 			return total, false
 		}
 		if err != nil {
@@ -209,8 +227,9 @@ func (f *File) move(r *run, s *scratch, limit int64) (total int64, end bool) {
 			return total, true
 		}
 		total += n
+		r.moved += n
 		r.grow(n)
-		if n < plenty {
+		if n < plenty && !r.fresh {
 			break // most likely all; if not, epoll says so
 		}
 	}
@@ -219,9 +238,10 @@ func (f *File) move(r *run, s *scratch, limit int64) (total int64, end bool) {
 
 // write moves once, to the end of the file as it is now.
 func (f *File) write(r *run, s *scratch, limit int64) (int64, error) {
-	if waits, err := unix.IoctlGetInt(r.fd, unix.TIOCINQ); f.fd < 0 && err == nil && waits == 0 {
-		// Nothing to write, nothing to open: is it the end?
-		return splice(r.fd, s.null, nil, limit)
+	if f.fd < 0 { // nothing to write, nothing to open
+		if n, err := s.waits(r.fd); n == 0 {
+			return 0, err
+		}
 	}
 	end, err := f.end()
 	if err != nil {
@@ -316,10 +336,14 @@ func pwrite(fd int, b []byte, off int64) (int, error) {
 // drop throws away what cannot be written, because of why.
 func (f *File) drop(r *run, s *scratch, limit int64, why error) (int64, bool) {
 	n, err := s.discard(r.fd, limit)
+	r.moved += n
+	first := f.gap == 0
 	f.gap += n
-	if !f.failing && n > 0 {
-		f.failing = true
+	if first && n > 0 {
 		s.p.problem(Problem{Name: f.name, Err: fmt.Errorf("cannot write to %s: %w", f.Path(), bare(why))})
+	}
+	if err == unix.EAGAIN {
+		r.fresh = false
 	}
 	// At the end of the FIFO, or where its content cannot even be dropped,
 	// there is nothing more to come from it.
@@ -336,7 +360,7 @@ func bare(err error) error {
 
 func (f *File) recovered(s *scratch) {
 	s.p.problem(Problem{Name: f.name, Dropped: f.gap})
-	f.gap, f.failing = 0, false
+	f.gap = 0
 }
 
 // watch returns a channel that gets a value after the file has grown, at most

@@ -30,9 +30,7 @@ type Lines struct {
 	out *os.File
 	fd  int
 
-	// The loop's own:
-	gap     int64
-	failing bool
+	gap int64 // the loop's own: bytes dropped since the last that was written
 }
 
 // NewLines returns a Lines that writes to out, which must stay open, and whose
@@ -63,11 +61,13 @@ func (w *Lines) attach(r *run) {
 func (w *Lines) detach(r *run) {}
 
 // drain writes whole lines, then takes them out of the FIFO: a death between
-// the two doubles them, but loses none.
+// the two doubles them, and one within write(2) may leave the begin of one in
+// front of it, but loses none.
 func (w *Lines) drain(r *run, s *scratch, limit int64) (total int64, end bool) {
 	for total < limit {
 		b, err := s.peek(r.fd)
 		if err == unix.EAGAIN {
+			r.fresh = false
 			return total, false
 		}
 		if err != nil || len(b) == 0 {
@@ -79,8 +79,9 @@ func (w *Lines) drain(r *run, s *scratch, limit int64) (total int64, end bool) {
 			return total, true
 		}
 		total += n
+		r.moved += n
 		r.grow(n)
-		if n < plenty/2 {
+		if n < plenty/2 && !r.fresh {
 			break
 		}
 	}
@@ -100,11 +101,11 @@ func (w *Lines) take(r *run, s *scratch, b []byte) bool {
 		if had {
 			_ = os.Remove(r.path + partSuffix)
 		}
-		if n, err := s.discard(r.fd, int64(whole)); n < int64(whole) && err != nil && err != unix.EAGAIN {
-			return false
-		}
 		if len(r.part) > 0 { // the rest of a cut line
 			_ = os.WriteFile(r.path+partSuffix, r.part, 0o600)
+		}
+		if n, err := s.discard(r.fd, int64(whole)); n < int64(whole) && err != nil && err != unix.EAGAIN {
+			return false
 		}
 	}
 	if rest := b[whole:]; len(rest) > 0 {
@@ -206,20 +207,19 @@ func (w *Lines) flush(s *scratch) {
 		switch {
 		case n > 0:
 			b = b[n:]
-			if w.failing {
+			if w.gap > 0 {
 				s.p.problem(Problem{Dropped: w.gap})
-				w.gap, w.failing = 0, false
+				w.gap = 0
 			}
 		case err == unix.EINTR:
 		case err == unix.EAGAIN:
 			// Somebody who shares the description has made it non-blocking.
 			_, _ = unix.Poll([]unix.PollFd{{Fd: int32(w.fd), Events: unix.POLLOUT}}, -1)
 		default:
-			w.gap += int64(len(b))
-			if !w.failing {
-				w.failing = true
+			if w.gap == 0 {
 				s.p.problem(Problem{Err: fmt.Errorf("cannot write to %s: %w", w.out.Name(), err)})
 			}
+			w.gap += int64(len(b))
 			b = nil
 		}
 	}

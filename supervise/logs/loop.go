@@ -15,10 +15,12 @@ const (
 	// plenty moved from one FIFO in one round (the size of a fresh pipe) means
 	// that its writer is faster than the Pump: no pause then.
 	plenty = 64 << 10
-	// pause is how long a round's end waits for more to come, in ms, so that
-	// a service that writes line by line costs a wake-up each pause, not each
-	// line. The first line after silence never waits.
-	pause = 5
+	// A round ends with a pause, in ms, for more to come, so that a service
+	// that writes line by line costs a wake-up each pause, not each line; a
+	// short one as long as there was plenty a moment ago. The first line after
+	// silence never waits.
+	shortPause, longPause = 1, 5
+	shortRounds           = 16
 )
 
 // A loop is one OS thread that reads FIFOs. Go's own poller is edge-triggered
@@ -121,6 +123,7 @@ func (l *loop) main() {
 	defer close(l.done)
 	defer l.close()
 	events := make([]unix.EpollEvent, 128)
+	short := 0 // rounds that still have a short pause
 	for {
 		n, err := unix.EpollWait(l.epfd, events, -1)
 		if err != nil && err != unix.EINTR {
@@ -143,16 +146,22 @@ func (l *loop) main() {
 			moved += n
 			most = max(most, n)
 		}
-		if moved > 0 && most < plenty {
-			l.pause()
+		switch {
+		case most >= plenty:
+			short = shortRounds
+		case moved > 0 && short > 0:
+			short--
+			l.pause(shortPause)
+		case moved > 0:
+			l.pause(longPause)
 		}
 	}
 }
 
-// pause waits, or less long if there is something in queue.
-func (l *loop) pause() {
+// pause waits for ms, or less long if there is something in queue.
+func (l *loop) pause(ms int) {
 	// EINTR: a signal of Go's scheduler; then this pause is a short one.
-	_, _ = unix.Poll([]unix.PollFd{{Fd: int32(l.wakefd), Events: unix.POLLIN}}, pause)
+	_, _ = unix.Poll([]unix.PollFd{{Fd: int32(l.wakefd), Events: unix.POLLIN}}, ms)
 }
 
 // commands runs what has been posted; false: stop.
@@ -163,13 +172,10 @@ func (l *loop) commands() bool {
 	queue, stopping := l.queue, l.stopping
 	l.queue = nil
 	l.mu.Unlock()
-	if stopping {
-		return false
-	}
 	for _, f := range queue {
 		f()
 	}
-	return true
+	return !stopping
 }
 
 func (l *loop) add(r *run) {
@@ -185,15 +191,24 @@ func (l *loop) add(r *run) {
 		l.end(r)
 		return
 	}
-	// At once: a FIFO opened when all its writers had gone never becomes
-	// ready (poll(2) tells of writers that go, not of none; fs/pipe.c).
+	// At once, and until it is empty or has ended: a FIFO opened when all its
+	// writers had gone is never reported as ended (poll(2) tells of writers
+	// that go, not of none; pipe_poll in fs/pipe.c).
+	r.fresh = true
 	l.drain(r)
 }
 
 func (l *loop) drain(r *run) int64 {
 	n, end := r.sink.drain(r, l.scratch, share)
-	if end {
+	switch {
+	case end:
 		l.end(r)
+	case r.fresh:
+		l.post(func() { // after the others' turn
+			if l.runs[r.key] == r {
+				l.drain(r)
+			}
+		})
 	}
 	return n
 }
@@ -205,12 +220,12 @@ func (l *loop) sync(key Key) *run {
 	if r == nil {
 		return nil
 	}
-	left, err := unix.IoctlGetInt(r.fd, unix.TIOCINQ) // FIONREAD
+	waits, err := unix.IoctlGetInt(r.fd, unix.TIOCINQ) // FIONREAD
 	if err != nil {
 		return r
 	}
-	for left := int64(left); left > 0; {
-		n, end := r.sink.drain(r, l.scratch, left)
+	for until := r.moved + int64(waits); r.moved < until; {
+		n, end := r.sink.drain(r, l.scratch, until-r.moved)
 		if end {
 			l.end(r)
 			return nil
@@ -218,7 +233,6 @@ func (l *loop) sync(key Key) *run {
 		if n == 0 {
 			break
 		}
-		left -= n
 	}
 	return r
 }

@@ -46,6 +46,8 @@ type run struct {
 	fd     int   // own reader of the FIFO, non-blocking
 	serial int32 // tells an event of this run from one of an earlier user of fd
 	sink   Sink
+	fresh  bool   // not seen empty yet: it may have ended before it was opened
+	moved  int64  // bytes taken out of the FIFO so far
 	grown  bool   // the FIFO has been given its full size, or may not have it
 	part   []byte // Lines: the begin of a line whose end has not come
 	cut    bool   // Lines: part continues a line that was too long

@@ -197,7 +197,7 @@ func (r *reader) catchUp(ctx context.Context) error {
 			return fmt.Errorf("cannot read log: %w", err)
 		}
 		there, err := os.Lstat(r.f.Path())
-		moved := err == nil && !os.SameFile(here, there)
+		moved := err == nil && !os.SameFile(here, there) && !r.f.writes(r.file)
 		if here.Size() < r.off {
 			r.off = 0
 		}
@@ -206,6 +206,14 @@ func (r *reader) catchUp(ctx context.Context) error {
 		}
 		r.close()
 	}
+}
+
+// writes tells whether the Pump still writes to file, though it may have been
+// moved away and another made in its place.
+func (f *File) writes(file *os.File) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.at != identity{} && f.at == identify(int(file.Fd()))
 }
 
 // copy passes on what is between r.off and to, or the end.

@@ -50,10 +50,12 @@ func (t *reporter) next() func(*Options) {
 	return f
 }
 
-// stop forgets what has not been told. It may be called once.
+// stop forgets what has not been told.
 func (t *reporter) stop() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if !t.stopped {
+		close(t.wake)
+	}
 	t.stopped = true
-	close(t.wake)
 }

@@ -39,10 +39,10 @@ func (s *scratch) close() {
 // and leaves them there: tee(2) to a pipe, and read that. EAGAIN: it is empty;
 // no bytes and no error: it has ended.
 func (s *scratch) peek(fd int) ([]byte, error) {
+	if err := s.openPipe(); err != nil {
+		return nil, err
+	}
 	if s.buf == nil {
-		if err := unix.Pipe2(s.pipe[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
-			return nil, os.NewSyscallError("pipe2", err)
-		}
 		s.buf = make([]byte, 64<<10)
 	}
 	n, err := tee(fd, s.pipe[1], len(s.buf))
@@ -69,7 +69,32 @@ func (s *scratch) peek(fd int) ([]byte, error) {
 func (s *scratch) forgetPipe() {
 	unix.Close(s.pipe[0])
 	unix.Close(s.pipe[1])
-	s.pipe, s.buf = [2]int{-1, -1}, nil
+	s.pipe = [2]int{-1, -1}
+}
+
+func (s *scratch) openPipe() error {
+	if s.pipe[0] >= 0 {
+		return nil
+	}
+	return os.NewSyscallError("pipe2", unix.Pipe2(s.pipe[:], unix.O_CLOEXEC|unix.O_NONBLOCK))
+}
+
+// waits tells how many bytes a FIFO holds, and takes none: EAGAIN where there
+// are none yet, none and no error where it has ended.
+func (s *scratch) waits(fd int) (int, error) {
+	n, err := unix.IoctlGetInt(fd, unix.TIOCINQ) // FIONREAD
+	if n > 0 || err != nil {
+		return n, err
+	}
+	if err := s.openPipe(); err != nil {
+		return 0, err
+	}
+	one, err := tee(fd, s.pipe[1], 1)
+	if one > 0 { // written since
+		s.forgetPipe()
+		return int(one), nil
+	}
+	return 0, err
 }
 
 // discard takes n bytes at most out of a FIFO, and returns how many. Not by

@@ -122,7 +122,7 @@ func childrenByScan(pid int) ([]int, error) {
 // that must not.
 func Marked(pids []int, name string) []Proc {
 	var procs []Proc
-	entry := append([]byte("GSV_SERVICE="+name), 0)
+	entry := []byte("\x00GSV_SERVICE=" + name + "\x00")
 	for _, pid := range pids {
 		before, err := Read(pid)
 		if err != nil || !before.Alive() || !hasEntry(pid, entry) {
@@ -136,34 +136,31 @@ func Marked(pids []int, name string) []Proc {
 	return procs
 }
 
-// hasEntry looks for entry, with its NUL, in /proc/PID/environ, which may be
-// megabytes.
+// hasEntry looks for entry, between its NULs, in /proc/PID/environ, which may
+// be megabytes.
 func hasEntry(pid int, entry []byte) bool {
 	fd, err := openFile("/proc/" + strconv.Itoa(pid) + "/environ")
 	if err != nil {
 		return false
 	}
 	defer unix.Close(fd)
-	buf := make([]byte, 1+len(entry)+16<<10)
+	buf := make([]byte, len(entry)+16<<10)
 	n := 1 // buf[0] is the NUL before the first entry
 	for {
 		m, err := unix.Read(fd, buf[n:])
 		if err == unix.EINTR {
 			continue
 		}
-		if err != nil || m == 0 {
-			// The last entry ends with the file if the process cut its NUL off.
-			return bytes.Contains(append(buf[:n:n], 0), withNUL(entry))
+		if err != nil || m <= 0 {
+			return false
 		}
 		n += m
-		if bytes.Contains(buf[:n], withNUL(entry)) {
+		if bytes.Contains(buf[:n], entry) {
 			return true
 		}
 		// Keep what may be the begin of it.
-		tail := min(n, len(entry)+1)
-		copy(buf, buf[n-tail:n])
-		n = tail
+		kept := min(n, len(entry)-1)
+		copy(buf, buf[n-kept:n])
+		n = kept
 	}
 }
-
-func withNUL(entry []byte) []byte { return append([]byte{0}, entry...) }

@@ -152,8 +152,10 @@ func openFile(path string) (int, error) {
 	}
 }
 
-// Catches tells whether a process has a handler for a signal, or ignores it.
-// Neither: the signal does what it does by default, which for most is to kill.
+// Catches tells whether a process takes a signal, or ignores it. It takes one
+// that it has a handler for, and one that its main thread blocks, to fetch it
+// by sigwaitinfo(2) or signalfd(2). Neither: the signal does what it does by
+// default, which for most is to kill.
 func Catches(pid int, sig syscall.Signal) (caught, ignored bool, err error) {
 	if sig < 1 || sig > 64 {
 		return false, false, fmt.Errorf("cannot tell the use of signal %d: there is none", int(sig))
@@ -164,12 +166,13 @@ func Catches(pid int, sig syscall.Signal) (caught, ignored bool, err error) {
 		return false, false, fmt.Errorf("cannot read the signals of process %d: %w", pid, err)
 	}
 	cgt, err1 := mask(b, "SigCgt:\t")
+	blk, err3 := mask(b, "SigBlk:\t")
 	ign, err2 := mask(b, "SigIgn:\t")
-	if err := errors.Join(err1, err2); err != nil {
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return false, false, fmt.Errorf("cannot read the signals of process %d: %w", pid, err)
 	}
 	bit := uint64(1) << (sig - 1)
-	return cgt&bit != 0, ign&bit != 0, nil
+	return (cgt|blk)&bit != 0, ign&bit != 0, nil
 }
 
 // readStatus reads /proc/PID/status, whose length has no bound worth a buffer:

@@ -1,0 +1,255 @@
+package logs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestTail(t *testing.T) {
+	long := strings.Repeat("x", 100<<10)
+	tests := []struct {
+		name, text string
+		n          int
+		want       string
+	}{
+		{"last", "a\nb\nc\n", 1, "c\n"},
+		{"two", "a\nb\nc\n", 2, "b\nc\n"},
+		{"exactly", "a\nb\nc\n", 3, "a\nb\nc\n"},
+		{"more", "a\nb\nc\n", 9, "a\nb\nc\n"},
+		{"all", "a\nb\nc\n", -1, "a\nb\nc\n"},
+		{"none", "a\nb\nc\n", 0, ""},
+		{"no end", "a\nb", 1, "b"},
+		{"no end, two", "a\nb", 2, "a\nb"},
+		{"empty lines", "\n\n\n", 2, "\n\n"},
+		{"empty", "", 5, ""},
+		{"long", "a\n" + long + "\n" + long + "\n", 2, long + "\n" + long + "\n"},
+		{"long and short", long + "\nz\n", 1, "z\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "web.log")
+			if err := os.WriteFile(path, []byte(tt.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			got, err := Tail(path, tt.n)
+			if err != nil || string(got) != tt.want {
+				t.Errorf("%d bytes, %v; want %d", len(got), err, len(tt.want))
+			}
+			var read bytes.Buffer
+			err = NewFile(filepath.Dir(path), "web").Read(t.Context(), tt.n, false, func(b []byte) error { read.Write(b); return nil })
+			if err != nil || read.String() != tt.want {
+				t.Errorf("Read: %d bytes, %v", read.Len(), err)
+			}
+		})
+	}
+}
+
+func TestTailOfWhatIsNoLog(t *testing.T) {
+	dir := t.TempDir()
+	if b, err := Tail(filepath.Join(dir, "none"), 5); b != nil || err != nil {
+		t.Error(b, err)
+	}
+	if _, err := Tail(dir, 5); err == nil {
+		t.Error("read a directory")
+	}
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink("/etc/passwd", link); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := Tail(link, 5); err == nil {
+		t.Errorf("read through a link: %q", b)
+	}
+}
+
+// The length of the file does not matter: 10 GB, most of it a hole.
+func TestTailOfAHugeFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "web.log")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt([]byte("\nlast but one\nlast\n"), 10<<30); err != nil {
+		t.Skipf("no such large files here: %v", err)
+	}
+	for n, want := range map[int]string{1: "last\n", 2: "last but one\nlast\n"} {
+		if got, err := Tail(path, n); err != nil || string(got) != want {
+			t.Errorf("%d: %d bytes, %v", n, len(got), err)
+		}
+	}
+	if got, err := Tail(path, 99); err != nil || len(got) != MaxTail {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+}
+
+func TestSince(t *testing.T) {
+	file := NewFile(t.TempDir(), "web")
+	if n := file.Size(); n != 0 {
+		t.Errorf("%d bytes in no file", n)
+	}
+	if err := os.WriteFile(file.Path(), []byte("a\nb\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	off := file.Size()
+	if err := os.WriteFile(file.Path(), []byte("a\nb\nc\nd\ne\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		off  int64
+		n    int
+		want string
+	}{{off, -1, "c\nd\ne\n"}, {off, 10, "c\nd\ne\n"}, {off, 2, "d\ne\n"}, {10, 5, ""}, {99, 1, "e\n"}, {-1, 1, "e\n"}} {
+		if got, err := Since(file.Path(), tt.off, tt.n); err != nil || string(got) != tt.want {
+			t.Errorf("%d, %d: %q, %v", tt.off, tt.n, got, err)
+		}
+	}
+}
+
+// A follower is a Read in a goroutine.
+type follower struct {
+	t    *testing.T
+	text chan string
+	end  chan error
+	stop context.CancelFunc
+}
+
+func follow(t *testing.T, file *File, n int) *follower {
+	ctx, stop := context.WithCancel(t.Context())
+	f := &follower{t: t, text: make(chan string, 1000), end: make(chan error, 1), stop: stop}
+	go func() {
+		f.end <- file.Read(ctx, n, true, func(b []byte) error { f.text <- string(b); return nil })
+	}()
+	t.Cleanup(stop)
+	return f
+}
+
+// want waits for exactly this text.
+func (f *follower) want(want string) {
+	f.t.Helper()
+	got := ""
+	for len(got) < len(want) {
+		got += <-f.text
+	}
+	if got != want {
+		f.t.Fatalf("%q, want %q", got, want)
+	}
+}
+
+func TestFollow(t *testing.T) {
+	r := newRig(t)
+	key := Key{"web", 1}
+	file := NewFile(r.logs, "web")
+	child := r.run(key, file)
+	early := follow(t, file, 5) // before there is a file
+	r.write(child, "one\n")
+	early.want("one\n")
+	r.write(child, "two\n")
+	early.want("two\n")
+	late := follow(t, file, 1)
+	late.want("two\n")
+	r.write(child, "three")
+	early.want("three")
+	late.want("three")
+
+	if err := os.Truncate(file.Path(), 0); err != nil {
+		t.Fatal(err)
+	}
+	r.write(child, "four\n")
+	late.want("four\n")
+
+	// As logrotate does it: moved, a new one in its place, later told so.
+	if err := os.Rename(file.Path(), file.Path()+".1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file.Path(), nil, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	r.write(child, "five\n")
+	late.want("five\n")
+	if err := r.Reopen(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.write(child, "six\n")
+	late.want("six\n")
+	r.wantFile(file.Path(), "six\n")
+
+	// Removed.
+	if err := os.Remove(file.Path()); err != nil {
+		t.Fatal(err)
+	}
+	r.write(child, "seven\n")
+	late.want("seven\n")
+
+	late.stop()
+	if err := <-late.end; err != context.Canceled {
+		t.Error(err)
+	}
+	early.stop()
+	<-early.end
+	if len(file.watchers) != 0 {
+		t.Errorf("%d still told", len(file.watchers))
+	}
+}
+
+// A reader that does not read keeps nobody waiting, and misses nothing.
+func TestSlowFollower(t *testing.T) {
+	r := newRig(t)
+	key := Key{"web", 1}
+	file := NewFile(r.logs, "web")
+	child := r.run(key, file)
+	begun, held, gone := make(chan struct{}), make(chan struct{}), errors.New("client gone")
+	got, end := 0, make(chan error, 1)
+	const lines = 20000
+	line := "a line that nobody wants to read\n"
+	go func() {
+		end <- file.Read(t.Context(), -1, true, func(b []byte) error {
+			if got == 0 {
+				close(begun)
+				<-held
+			}
+			if got += len(b); got == lines*len(line) {
+				return gone
+			}
+			return nil
+		})
+	}()
+	r.write(child, line)
+	<-begun
+	for range lines - 1 {
+		r.write(child, line)
+	}
+	r.sync(key)
+	close(held)
+	if err := <-end; err != gone {
+		t.Error(err)
+	}
+}
+
+func FuzzTail(f *testing.F) {
+	f.Add([]byte("a\nb\nc"), 2, 1)
+	f.Add([]byte("\n\n"), 1, 40000)
+	f.Add([]byte("0123456789abcde\n"), 2047, 5000)
+	f.Fuzz(func(t *testing.T, text []byte, n, times int) {
+		if n < 0 || times < 0 || len(text)*times > 1<<20 {
+			t.Skip()
+		}
+		text = bytes.Repeat(text, times)
+		start, err := lineStart(bytes.NewReader(text), 0, int64(len(text)), n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := bytes.SplitAfter(text, []byte{'\n'})
+		if len(lines[len(lines)-1]) == 0 {
+			lines = lines[:len(lines)-1]
+		}
+		want := bytes.Join(lines[max(0, len(lines)-n):], nil)
+		if !bytes.Equal(text[start:], want) {
+			t.Fatalf("from %d of %d, want %d bytes", start, len(text), len(want))
+		}
+	})
+}
