@@ -32,6 +32,7 @@ type Client struct {
 	over    bool             // the guardian is gone, or Exit was called
 	nudge   chan struct{}    // for the sender; holds one
 	drained chan struct{}    // closed by the sender at its end
+	leaving chan struct{}    // closed by Exit: nobody need read events
 }
 
 // A run is one incarnation of a service.
@@ -60,7 +61,7 @@ func Dial(fd int) (*Client, error) {
 	}
 	c := &Client{
 		socket: s, events: make(chan Event, 64), asked: map[run]struct{}{},
-		nudge: make(chan struct{}, 1), drained: make(chan struct{}),
+		nudge: make(chan struct{}, 1), drained: make(chan struct{}), leaving: make(chan struct{}),
 	}
 	c.Events = c.events
 	m, err := c.ask(kindHello)
@@ -110,7 +111,7 @@ func (c *Client) Running() ([]Process, error) {
 	}
 }
 
-// Start starts run n of key: files[i] becomes its fd i, a nil File is a closed fd; keep is held open by the guardian until Release.
+// Start starts run n of key: files[i] becomes its fd i; keep is held open by the guardian until Release.
 // It is answered by Started, and by Ended sooner or later; by Ended alone if it never became a process.
 // A start of a run that the guardian knows is answered again and not done again. No more than 253 files and a key of no more than 1024 bytes.
 func (c *Client) Start(key string, n uint64, spec *spawn.Spec, files, keep []File) {
@@ -164,8 +165,9 @@ func (c *Client) Adopt(key string, n uint64, pid int, startTime uint64) {
 }
 
 // Exit ends gsv: the guardian ends with status as soon as this process has. Exit returns when that, and all before it, has been sent.
-// Nothing may be asked of the guardian afterwards.
+// Nothing may be asked of the guardian afterwards. It is to be called once.
 func (c *Client) Exit(status int) {
+	close(c.leaving)
 	c.post(&packet{message: message{kind: kindExit, status: uint32(status)}, last: true})
 	<-c.drained
 }
@@ -275,7 +277,10 @@ func (c *Client) deliver(p *packet) error {
 		return err
 	}
 	c.answered(run{p.key, p.n})
-	c.events <- Ended{Key: p.key, N: p.n, Failure: &spawn.Failure{Step: spawn.StepFiles, Errno: errno}, At: time.Now()}
+	select {
+	case c.events <- Ended{Key: p.key, N: p.n, Failure: &spawn.Failure{Step: spawn.StepFiles, Errno: errno}, At: time.Now()}:
+	case <-c.leaving:
+	}
 	return nil
 }
 

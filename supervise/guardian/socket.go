@@ -103,8 +103,10 @@ func (s *socket) send(b []byte, files []int) error {
 // trySend sends one encoded message, or returns EAGAIN if there is no room.
 func (s *socket) trySend(b []byte) error {
 	var err error
-	cerr := s.raw.Control(func(fd uintptr) { err = sendNow(int(fd), b, nil) })
-	return errors.Join(cerr, err)
+	if cerr := s.raw.Control(func(fd uintptr) { err = sendNow(int(fd), b, nil) }); cerr != nil {
+		return cerr
+	}
+	return err
 }
 
 func sendNow(fd int, b, oob []byte) error {

@@ -1,0 +1,148 @@
+package guardian
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"gsv/supervise/procfs"
+	"gsv/supervise/spawn"
+)
+
+// measure plays a scene that does a thing n times and says how many nanoseconds each part took.
+func measure(b *testing.B, scene string, units ...string) {
+	b.Helper()
+	n := 0
+	for b.Loop() {
+		n++
+	}
+	s := play(b, nil, scene, strconv.Itoa(max(n, 1)))
+	for _, unit := range units {
+		v, err := strconv.ParseFloat(s.line(), 64)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(v, unit)
+	}
+	s.end(0)
+}
+
+// BenchmarkStartToEnded is from Start to Ended of /bin/true, as the supervisor sees it.
+func BenchmarkStartToEnded(b *testing.B) { rounds(b, "bench", "ns/started", "ns/op") }
+
+// BenchmarkCrash is from the KILL of a main process to the Started of its replacement.
+func BenchmarkCrash(b *testing.B) { rounds(b, "benchcrash", "ns/op") }
+
+// BenchmarkThousand is until 1000 are started, until the same are killed and gone, and what the guardian weighs between these.
+func BenchmarkThousand(b *testing.B) {
+	measure(b, "bench1000", "ms/started", "ms/ended", "KiB/pss", "KiB/anon")
+}
+
+func rounds(b *testing.B, scene string, units ...string) {
+	s := play(b, nil, scene, strconv.Itoa(b.N))
+	for _, unit := range units {
+		v, err := strconv.ParseFloat(s.line(), 64)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(v, unit)
+	}
+	s.end(0)
+}
+
+func sceneBench(s *scene) {
+	rounds, _ := strconv.Atoi(s.args[0])
+	var started, ended time.Duration
+	for n := range uint64(rounds) {
+		at := time.Now()
+		s.Start("web", n, &spawn.Spec{Argv: []string{"/bin/true"}}, std(), nil)
+		want[Started](s)
+		started += time.Since(at)
+		want[Ended](s)
+		ended += time.Since(at)
+		s.Ack("web", n)
+	}
+	fmt.Println(float64(started) / float64(rounds))
+	fmt.Println(float64(ended) / float64(rounds))
+	s.Exit(0)
+}
+
+func sceneBenchCrash(s *scene) {
+	rounds, _ := strconv.Atoi(s.args[0])
+	spec := &spawn.Spec{Argv: []string{"/bin/sleep", "1000"}}
+	s.Start("web", 0, spec, std(), nil)
+	pid := want[Started](s).Pid
+	var sum time.Duration
+	for n := range uint64(rounds) {
+		at := time.Now()
+		if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+			s.fail("%v", err)
+		}
+		want[Ended](s)
+		s.Ack("web", n)
+		s.Start("web", n+1, spec, std(), nil)
+		pid = want[Started](s).Pid
+		sum += time.Since(at)
+	}
+	fmt.Println(float64(sum) / float64(rounds))
+	_ = unix.Kill(pid, unix.SIGKILL)
+	s.Exit(0)
+}
+
+func sceneBenchThousand(s *scene) {
+	const services = 1000
+	at := time.Now()
+	for n := range uint64(services) {
+		s.Start("web", n, &spawn.Spec{Argv: []string{"/bin/sleep", "1000"}}, std(), []File{{File: os.Stderr, Shared: true}})
+	}
+	for range services {
+		want[Started](s)
+	}
+	fmt.Println(float64(time.Since(at)) / 1e6)
+	pss, anon := weight(s, s.Hello().Pid)
+	at = time.Now()
+	for n := range uint64(services) {
+		s.Signal(n, "web", n, unix.SIGKILL, true)
+	}
+	for ended := 0; ended < services; {
+		if e, ok := s.next().(Ended); ok {
+			s.Ack(e.Key, e.N)
+			ended++
+		}
+	}
+	fmt.Println(float64(time.Since(at)) / 1e6)
+	fmt.Println(pss)
+	fmt.Println(anon)
+	s.Exit(0)
+}
+
+// weight returns a process's share of memory and its anonymous part, in KiB.
+func weight(s *scene, pid int) (pss, anon int) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	if err != nil {
+		s.fail("%v", err)
+	}
+	for line := range strings.Lines(string(b)) {
+		f := strings.Fields(line)
+		switch f[0] {
+		case "Pss:":
+			pss, _ = strconv.Atoi(f[1])
+		case "Pss_Anon:":
+			anon, _ = strconv.Atoi(f[1])
+		}
+	}
+	return pss, anon
+}
+
+func BenchmarkStartTime(b *testing.B) {
+	for b.Loop() {
+		if _, err := procfs.StartTime(os.Getpid()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

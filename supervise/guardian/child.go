@@ -1,0 +1,283 @@
+package guardian
+
+import (
+	"os"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"gsv/supervise/procfs"
+	"gsv/supervise/spawn"
+)
+
+// A child is a run as the guardian knows it. Its pid is pinned until it is reaped, as nobody else reaps; what is
+// left of its group then is pinned by group.
+type child struct {
+	run
+	pid     int
+	start   uint64
+	process *spawn.Child // nil if it was adopted
+	leads   bool         // its pid is a process group
+	watch   *watch       // of an adopted one that is not our child
+	held    []int
+
+	ended   bool
+	unknown bool
+	status  syscall.WaitStatus
+	failure spawn.Failure
+	at      int64 // when it ended, in nanoseconds of CLOCK_BOOTTIME
+	acked   bool
+	left    bool
+	group   int // pidfd of the ended leader, or -1
+}
+
+// A request is a message from the supervisor with what came along.
+type request struct {
+	message
+	spec  spawn.Spec
+	bad   bool // the spec could not be read
+	files []int
+	lost  bool // files were lost on the way
+}
+
+// started carries out a start. Whatever goes wrong is the run's end, not ours.
+func (g *guardian) startRun(q request) {
+	r := run{q.key, q.n}
+	if c := g.runs[r]; c != nil {
+		closeAll(q.files)
+		g.answer(c)
+		return
+	}
+	c := &child{run: r, group: -1}
+	g.runs[r] = c
+	var fail error
+	switch {
+	case q.lost:
+		fail = spawn.Failure{Step: spawn.StepFiles, Errno: unix.EMFILE}
+	case q.bad:
+		fail = spawn.Failure{Step: spawn.StepExec, Errno: unix.EINVAL}
+	default:
+		c.held = q.files[q.split:]
+		if q.spec.NoFile == nil {
+			q.spec.NoFile = g.files
+		}
+		c.process, fail = g.launcher.Start(&q.spec, q.files[:q.split])
+		closeAll(q.files[:q.split])
+	}
+	if fail != nil {
+		c.failure, _ = fail.(spawn.Failure)
+		g.end(c)
+		g.settle(c)
+		return
+	}
+	c.pid, c.leads = c.process.Pid, true
+	g.reused(c.pid)
+	g.pids[c.pid] = c
+	c.start, _ = procfs.StartTime(c.pid) // even if it has ended: it is not reaped. 0 without a /proc
+	g.answer(c)
+}
+
+// reused learns from a new process that nothing is left of a group with the same number: the kernel gives no number twice.
+func (g *guardian) reused(pid int) {
+	for c := range g.left {
+		if c.pid == pid {
+			g.empty(c)
+		}
+	}
+}
+
+// answer says again what is known of a run.
+func (g *guardian) answer(c *child) {
+	if c.pid != 0 {
+		g.super.tell(&message{kind: kindStarted, key: c.key, n: c.n, pid: int32(c.pid), num: c.start})
+	}
+	if c.ended {
+		g.tellEnd(c)
+	}
+}
+
+func (g *guardian) tellEnd(c *child) {
+	m := message{kind: kindEnded, key: c.key, n: c.n, pid: int32(c.pid), status: uint32(c.status), failure: c.failure, at: c.at}
+	if c.left {
+		m.flags |= flagLeft
+	}
+	if c.unknown {
+		m.flags |= flagUnknown
+	}
+	if g.super.tell(&m) && !c.acked {
+		g.owe(due{run: c.run})
+	}
+}
+
+// reapBatch bounds how many are reaped before anything else gets its turn.
+const reapBatch = 256
+
+// reap waits for every child that has ended: runs, supervisors, and orphans, which are just reaped. Only peeking first,
+// it takes hold of a main process that may leave its group behind while its pid still is its own.
+func (g *guardian) reap() {
+	var ended []*child
+	n := 0
+	for ; n < reapBatch; n++ {
+		pid := peek()
+		if pid <= 0 {
+			break
+		}
+		c := g.pids[pid]
+		if c != nil && c.leads {
+			if fd, err := unix.PidfdOpen(pid, 0); err == nil {
+				c.group = fd
+			}
+		}
+		var status unix.WaitStatus
+		if !wait(pid, &status) {
+			continue // impossible: nobody else waits
+		}
+		switch {
+		case c != nil:
+			c.status = syscall.WaitStatus(status)
+			g.end(c)
+			ended = append(ended, c)
+		case pid == g.super.pid:
+			g.super.reaped(syscall.WaitStatus(status))
+			g.bury()
+		}
+	}
+	if n == reapBatch {
+		select {
+		case g.again <- struct{}{}:
+		default:
+		}
+	}
+	if n > len(ended) {
+		g.checkLeft()
+	}
+	for _, c := range ended {
+		g.settle(c)
+	}
+}
+
+// peek returns the pid of a child that waits to be reaped, or a number that is none.
+func peek() int {
+	for {
+		var info unix.Siginfo
+		err := unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return -1 // ECHILD
+		}
+		return int(*(*int32)(unsafe.Add(unsafe.Pointer(&info), 16))) // si_pid: after three ints and padding, on 64 bits
+	}
+}
+
+// wait reaps pid if it has ended.
+func wait(pid int, status *unix.WaitStatus) bool {
+	for {
+		got, err := unix.Wait4(pid, status, unix.WNOHANG, nil)
+		if err != unix.EINTR {
+			return err == nil && got == pid
+		}
+	}
+}
+
+// end notes that the main process of c is gone.
+func (g *guardian) end(c *child) {
+	c.ended, c.at = true, int64(boottime())
+	if c.pid != 0 {
+		delete(g.pids, c.pid)
+	}
+	if c.process != nil {
+		if f, failed := c.process.Reaped(); failed {
+			c.failure = f
+		}
+		c.process = nil
+	}
+	c.watch.close()
+	c.watch = nil
+}
+
+// settle looks what is left of a run that has ended, and tells its end.
+func (g *guardian) settle(c *child) {
+	if c.left = c.groupLeft(); c.left {
+		g.left[c] = struct{}{}
+	} else {
+		c.dropGroup()
+	}
+	g.tellEnd(c)
+}
+
+// checkLeft finds out which groups are empty by now.
+func (g *guardian) checkLeft() {
+	for c := range g.left {
+		if !c.groupLeft() {
+			g.empty(c)
+		}
+	}
+}
+
+// empty notes that nothing is left of the group of c.
+func (g *guardian) empty(c *child) {
+	delete(g.left, c)
+	c.left = false
+	c.dropGroup()
+	g.super.tell(&message{kind: kindEmpty, key: c.key, n: c.n})
+	g.forget(c)
+}
+
+func (c *child) dropGroup() {
+	if c.group >= 0 {
+		_ = unix.Close(c.group)
+		c.group = -1
+	}
+	c.leads = false
+}
+
+// forget drops a run that nobody needs to hear of again.
+func (g *guardian) forget(c *child) {
+	if c.ended && c.acked && !c.left && len(c.held) == 0 {
+		delete(g.runs, c.run)
+	}
+}
+
+// groupLeft reports whether there is anything in the group of a run that has ended. What we may not signal is there.
+func (c *child) groupLeft() bool {
+	err := c.signalGroup(0)
+	return err == nil || err == unix.EPERM
+}
+
+// signalMain sends to the main process, or returns ESRCH.
+func (c *child) signalMain(s unix.Signal) error {
+	switch {
+	case c.ended:
+		return unix.ESRCH
+	case c.watch != nil:
+		return c.watch.signal(s)
+	}
+	return unix.Kill(c.pid, s)
+}
+
+// signalGroup sends to the whole group, or returns ESRCH. Before it has made its group, and without one, a main process is all of it.
+func (c *child) signalGroup(s unix.Signal) error {
+	switch {
+	case !c.ended && !c.leads:
+		return c.signalMain(s)
+	case !c.ended:
+		if err := unix.Kill(-c.pid, s); err != unix.ESRCH {
+			return err
+		}
+		return c.signalMain(s)
+	case !c.leads:
+		return unix.ESRCH
+	}
+	if c.group >= 0 { // Linux 6.9: the number may be another's by now, the group behind the pidfd cannot
+		if err := unix.PidfdSendSignal(c.group, s, nil, unix.PIDFD_SIGNAL_PROCESS_GROUP); err != unix.EINVAL && err != unix.ENOSYS {
+			return err
+		}
+	}
+	return unix.Kill(-c.pid, s)
+}
+
+// isOurs reports whether we are the parent of p.
+func isOurs(p procfs.Proc) bool { return p.PPid == os.Getpid() }
