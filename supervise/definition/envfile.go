@@ -109,7 +109,7 @@ func (p *envParser) value() (string, bool) {
 			return b.String()[:keep], true
 		case c == '\\':
 			if c, ok = p.take(); ok && c == '\r' && p.peek() == '\n' {
-				c, _ = p.take()
+				c, ok = p.take()
 			}
 			if ok && c != '\n' {
 				b.WriteByte(c)

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // ownVariables are set by gsv itself, last.
@@ -66,7 +67,7 @@ func (d *Definition) readEnvFile(f EnvironmentFile) ([]variable, error) {
 		path = filepath.Join(d.WorkingDirectory, path)
 	}
 	src, err := readRegular(path, maxEnvFile)
-	if errors.Is(err, fs.ErrNotExist) && f.Optional {
+	if f.Optional && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)) {
 		return nil, nil
 	}
 	if err == nil {

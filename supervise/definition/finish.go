@@ -8,7 +8,7 @@ import (
 
 // finish fills in what depends on several keys, and notes where they contradict each other.
 func (d *draft) finish(r *reader) {
-	if _, ok := d.set["command"]; !ok && !r.broken {
+	if _, ok := d.set["command"]; !ok && !r.broken && !r.misnamed["command"] {
 		r.note(span{}, false, `there is no "command", so nothing to run`, `write command = "PROGRAM ARGUMENT…"`)
 	}
 	if _, ok := d.set["preset"]; !ok {
@@ -21,8 +21,12 @@ func (d *draft) finish(r *reader) {
 	d.contradictions(r)
 }
 
-// has says if the file sets the key.
-func (d *draft) has(key string) bool { _, ok := d.set[key]; return ok }
+// has says if the file sets the key, to a value that nothing is known against yet: one
+// problem a key is enough.
+func (d *draft) has(key string) bool {
+	v, ok := d.set[key]
+	return ok && !v.r.failed[key]
+}
 
 // kind gives a oneshot and main their own defaults.
 func (d *draft) kind() {
@@ -107,7 +111,7 @@ func (d *draft) contradictions(r *reader) {
 		}
 	}
 	for _, key := range []string{"ready.interval", "ready.timeout"} {
-		if d.has(key) && probe == "" && !r.probeLater(d) && !r.broken {
+		if d.has(key) && probe == "" && !r.probeMeant() {
 			d.set[key].fail("add a probe, such as ready.tcp, or leave it out", "there is nothing to ask")
 		}
 	}
@@ -128,14 +132,14 @@ func (d *draft) contradictions(r *reader) {
 	}
 }
 
-// probeLater says if [ready] has a probe that is not supported yet, which is told already.
-func (r *reader) probeLater(d *draft) bool {
-	for _, key := range []string{"http", "exec", "notify", "fd", "log-line", "workers"} {
-		if d.has("ready." + key) {
+// probeMeant says if [ready] may have a probe that something else is said about already.
+func (r *reader) probeMeant() bool {
+	for _, k := range table {
+		if k.Table() == "ready" && (r.failed[k.Name] || r.misnamed[k.Name]) {
 			return true
 		}
 	}
-	return false
+	return r.broken
 }
 
 // short writes a duration as people do: "1m30s", "2m", "500ms".

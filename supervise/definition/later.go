@@ -8,7 +8,7 @@ var laterKeys = []Key{
 	{Name: "after", Type: "array of services", Default: "[]", Doc: "Started only once these are ready.", Systemd: "After Before", Supervisord: "priority", Pebble: "before", Other: "depends-ms waits-for"},
 	{Name: "requires", Type: "array of services", Default: "[]", Doc: "Needs these; implies after.", Systemd: "Requires BindsTo PartOf", Other: "depends_on depends-on depends dependencies"},
 	{Name: "wants", Type: "array of services", Default: "[]", Doc: "Starts these too; implies after.", Systemd: "Wants"},
-	{Name: "instances", Type: "integer", Default: "1", Doc: "How many copies run: NAME.0, NAME.1, …", Supervisord: "numprocs", Other: "numprocesses replicas copies processes"},
+	{Name: "instances", Type: "integer", Default: "1", Doc: "How many copies run: NAME.0, NAME.1 and so on.", Supervisord: "numprocs", Other: "numprocesses replicas copies processes"},
 	{Name: "rolling", Type: "integer", Default: "1", Doc: "How many instances are restarted at a time.", Other: "max_unavailable"},
 	{Name: "reload", Type: "one of", Default: "preset's, else \"signal\"", Enum: off("signal", "replace", "usr2", "restart", "command", "none"), Doc: "How hup is done."},
 	{Name: "reload-signal", Type: "signal name", Default: "preset's, else \"HUP\"", Doc: "The signal that reloads.", Systemd: "ReloadSignal", Other: "send_hup"},

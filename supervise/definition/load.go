@@ -34,7 +34,7 @@ func LoadDirs(dirs []string, root bool, defaults Defaults) (defs []*Definition, 
 			}
 		}
 		for _, e := range entries {
-			if name, ok := strings.CutSuffix(e.Name(), ".toml"); ok && !strings.HasPrefix(name, ".") {
+			if name, ok := strings.CutSuffix(e.Name(), ".toml"); ok && !strings.HasPrefix(e.Name(), ".") {
 				paths[name] = filepath.Join(dir, e.Name())
 			}
 		}
@@ -111,7 +111,7 @@ func onlyMain(defs []*Definition, bad []Bad) ([]*Definition, []Bad) {
 		defs = slices.DeleteFunc(defs, func(d *Definition) bool { return d.Main })
 		for i, d := range mains {
 			r := reader{path: d.Path, full: strings.TrimPrefix(string(d.Source), "\ufeff")}
-			r.places = locate(r.full)
+			r.places = locate(r.full).places
 			r.note(r.keyAt("main"), false, "main: two services cannot be main", mains[(i+1)%len(mains)].Path+" is main too: keep one")
 			bad = append(bad, Bad{d.Name, d.Path, append(r.problems, d.Warnings...)})
 		}
@@ -165,6 +165,6 @@ func Command(argv []string, defaults Defaults) *Definition {
 	d.Main = true
 	d.Restart = No
 	d.Definition.Command = slices.Clone(argv)
-	d.finish(&reader{broken: true})
+	d.finish(&reader{broken: true}) // the file it stands for has nothing that could be wrong
 	return d.Definition
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // maxSource is the longest service file, in bytes.
-const maxSource = 256 << 10
+const maxSource = 64 << 10
 
 // A reader reads one file: it collects problems and knows where everything stands.
 type reader struct {
@@ -20,7 +20,9 @@ type reader struct {
 	src      string // the source without the statements that are no TOML
 	places   map[string]*place
 	problems Problems
-	broken   bool // there was a syntax error: what is missing may stand there
+	broken   bool            // there was a syntax error: what is missing may stand there
+	misnamed map[string]bool // keys that are there under a wrong name
+	failed   map[string]bool // keys whose values are wrong
 }
 
 // A draft is a definition in the making.
@@ -37,7 +39,7 @@ type draft struct {
 // file in problems. It returns every problem at once. The definition is nil if one of them is
 // an error; if there are only warnings they are in Definition.Warnings too.
 func Parse(name, path string, src []byte, defaults Defaults) (*Definition, Problems) {
-	r := &reader{path: path, full: string(src)}
+	r := &reader{path: path, full: string(src), misnamed: map[string]bool{}, failed: map[string]bool{}}
 	if len(src) > maxSource {
 		return nil, Problems{{Path: path, Text: fmt.Sprintf("%d bytes are too many for a service file: at most %d", len(src), maxSource)}}
 	}
@@ -52,7 +54,7 @@ func Parse(name, path string, src []byte, defaults Defaults) (*Definition, Probl
 		return nil, r.problems
 	}
 	tree := r.decode()
-	r.places = locate(r.src)
+	r.places = locate(r.src).places
 	d := newDraft(name, path, slices.Clone(src), defaults)
 	r.duplicates()
 	r.top(d, tree)
@@ -121,6 +123,7 @@ func (r *reader) decodeKey(d *draft, k *Key, where string, raw any) {
 	v := r.value(k, k.Name, where, raw)
 	d.set[k.Name] = v
 	if !k.Supported {
+		r.failed[k.Name] = true
 		r.note(r.keyAt(where), false, k.Name+": not supported yet", "")
 		return
 	}

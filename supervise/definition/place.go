@@ -22,22 +22,31 @@ const pathSep = "\x00"
 // element stands in a path for the elements of an array, which share it.
 const element = "[]"
 
+// Bounds on what is read at all: the decoder takes time and memory that grow with the
+// square of a key's length and of the depth.
+const (
+	maxDepth = 8   // of tables, arrays, and parts of a dotted key
+	maxKey   = 256 // bytes of a key's part
+)
+
 // A locator finds where keys and values stand in valid TOML: the decoder tells positions
 // only in its errors. On invalid TOML it finds something or nothing, but always ends.
 type locator struct {
 	src    string
 	pos    int
-	places map[string]*place
+	depth  int
+	places map[string]*place // by path, its parts joined with pathSep
+	beyond *span             // where maxDepth or maxKey is exceeded; nothing behind it was read
 }
 
-// locate returns the places by path, its parts joined with pathSep.
-func locate(src string) map[string]*place {
+// locate looks through the whole source.
+func locate(src string) *locator {
 	l := &locator{src: src, places: map[string]*place{}}
 	table := ""
 	for {
 		l.blank(true)
 		if l.pos >= len(src) {
-			return l.places
+			return l
 		}
 		from := l.pos
 		if src[l.pos] == '[' {
@@ -111,9 +120,13 @@ func (l *locator) assignment(table string) {
 func (l *locator) key(prefix string) (path string, at span) {
 	at.start = l.pos
 	path = prefix
-	for {
+	for parts := 1; ; parts++ {
 		part := l.keyPart()
 		at.end = l.pos
+		if parts > maxDepth || len(part) > maxKey {
+			l.giveUp(at)
+			return path, at
+		}
 		path += part
 		l.blank(false)
 		if l.pos >= len(l.src) || l.src[l.pos] != '.' {
@@ -140,9 +153,22 @@ func (l *locator) keyPart() string {
 	return l.src[start:l.pos]
 }
 
+// giveUp notes what is beyond the bounds and ends the reading.
+func (l *locator) giveUp(at span) {
+	if l.beyond == nil {
+		l.beyond = &at
+	}
+	l.pos = len(l.src)
+}
+
 // value reads a value and, in an array or an inline table, those in it.
 func (l *locator) value(path string, p *place) {
 	p.val.start = l.pos
+	l.depth++
+	defer func() { l.depth-- }()
+	if l.depth > maxDepth {
+		l.giveUp(span{l.pos, l.pos + 1})
+	}
 	if l.pos < len(l.src) {
 		switch l.src[l.pos] {
 		case '"', '\'':

@@ -19,6 +19,9 @@ var statement = regexp.MustCompile(`^[ \t]*(\[|(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\
 // bare matches an assignment of one line whose value is written without quotes.
 var bare = regexp.MustCompile(`^([ \t]*)([A-Za-z0-9_.-]+)([ \t]*[=:][ \t]*)([^ \t"'\[{#\r\n=][^#\r\n]*?)[ \t]*(#.*)?\r?$`)
 
+// empty matches an assignment without a value.
+var empty = regexp.MustCompile(`^[ \t]*([A-Za-z0-9_.-]+)[ \t]*(=)[ \t]*(?:#.*)?\r?$`)
+
 // section matches a header of supervisord, such as [program:web].
 var section = regexp.MustCompile(`^[ \t]*\[[ \t]*([A-Za-z_-]+):([^\]]*)\]`)
 
@@ -27,6 +30,11 @@ var section = regexp.MustCompile(`^[ \t]*\[[ \t]*([A-Za-z_-]+):([^\]]*)\]`)
 // what was decoded, with the statements left out blank: every offset still holds.
 func (r *reader) decode() map[string]any {
 	for range syntaxLimit {
+		if beyond := locate(r.src).beyond; beyond != nil {
+			r.broken = true
+			r.note(*beyond, false, "nested too deeply, or a key that is too long", fmt.Sprintf("no service needs more than %d levels, or %d bytes", maxDepth, maxKey))
+			return nil
+		}
 		var tree map[string]any
 		_, err := toml.Decode(r.src, &tree)
 		var parse toml.ParseError
@@ -66,12 +74,18 @@ func (r *reader) syntax(e toml.ParseError) {
 		}
 		if last := e.LastKey; last != "" {
 			from = r.assignmentOf(last, at.start, from)
+			if r.noValue(from) {
+				return
+			}
 		}
 		r.unclosed(from, len(r.src), what, missing)
 		return
 	}
 	line := r.src[from:lineEnd(r.src, from)]
 	oneLine := lineStart(r.src, at.start) == from
+	if oneLine && r.noValue(from) {
+		return
+	}
 	if m := section.FindStringSubmatch(line); m != nil && oneLine {
 		r.note(span{from, from + len(m[0])}, false, "no such header: "+strings.TrimSpace(m[0]),
 			"one file is one service, whose name is the file's: drop this line")
@@ -93,6 +107,18 @@ func (r *reader) syntax(e toml.ParseError) {
 	}
 	r.note(at, false, syntaxText(e.Message), syntaxHint(e.Message, r.src[at.start:lineEnd(r.src, at.start)]))
 	r.blankOut(from, to)
+}
+
+// noValue notes an assignment in the line at from that ends behind its "=", and tells if there is one.
+func (r *reader) noValue(from int) bool {
+	to := lineEnd(r.src, from)
+	m := empty.FindStringSubmatchIndex(r.src[from:to])
+	if m == nil {
+		return false
+	}
+	r.note(span{from + m[4], from + m[5]}, false, r.src[from+m[2]:from+m[3]]+`: the value after "=" is missing`, "")
+	r.blankOut(from, to)
+	return true
 }
 
 // unclosed notes what begins at from and is not closed before to.
@@ -203,7 +229,7 @@ func (r *reader) secondTime(key string, at int) {
 		end++
 	}
 	hint := "drop one of the two"
-	if p := locate(r.src[:lineStart(r.src, at)])[strings.ReplaceAll(key, ".", pathSep)]; p != nil {
+	if p := locate(r.src[:lineStart(r.src, at)]).places[strings.ReplaceAll(key, ".", pathSep)]; p != nil {
 		line, _, _, _ := show(r.full, p.key)
 		hint += fmt.Sprintf("; the first is in line %d", line)
 	}

@@ -11,7 +11,7 @@ var whatKeys = []Key{
 	{Name: "command", Type: "array, or a string", Default: "required", Supported: true,
 		Doc: "What to run. A string is split as a shell does (quotes, backslash; a newline is a space) but no shell runs it: nothing is expanded, and an unquoted metacharacter is an error. " +
 			"The first word without a slash is looked up in the service's PATH.",
-		Systemd: "ExecStart Exec", Supervisord: "cmd", Pebble: "exec", Other: "run args argv program script",
+		Systemd: "ExecStart Exec", Pebble: "exec", Other: "cmd run args argv program script",
 		set: func(d *draft, v value) { v.command(&d.Command) },
 		get: func(d *Definition) any { return d.Command }},
 	{Name: "description", Type: "string", Supported: true, Live: true,

@@ -22,7 +22,11 @@ func (r *reader) unknownKey(table, name, where string, raw any) {
 	if table != "" {
 		text += " in [" + table + "]"
 	}
-	r.note(at, false, text, meant(table, name, raw))
+	k, hint := meant(table, name, raw)
+	if k != nil {
+		r.misnamed[k.Name] = true
+	}
+	r.note(at, false, text, hint)
 }
 
 // foreignSection says if [name] is a section of another supervisor's files.
@@ -61,25 +65,23 @@ func meantTable(name string) string {
 	return ""
 }
 
-// meant says what to write in place of an unknown key, or "".
-func meant(in, name string, raw any) string {
+// meant says what to write in place of an unknown key, and which key that is; both may be none.
+func meant(in, name string, raw any) (*Key, string) {
 	ours := kebab(name)
 	if k := rows[join(in, ours)]; k != nil {
-		return fmt.Sprintf("did you mean %q?", k.In())
+		return k, fmt.Sprintf("did you mean %q?", k.In())
 	}
 	if k := rows[ours]; in != "" && k != nil {
-		return fmt.Sprintf("%q belongs to the top of the file: move it above all headers, for what is below [%s] is part of that", ours, in)
+		return k, fmt.Sprintf("%q belongs to the top of the file: move it above all headers, for what is below [%s] is part of that", ours, in)
 	}
-	if k, hint := foreign(in, name); k != nil {
+	if k, hint := foreign(in, name); hint != "" {
 		if line := example(k, raw); line != "" {
-			return rewritten(hint) + line
+			hint = rewritten(hint) + line
 		}
-		return hint
-	} else if hint != "" {
-		return hint
+		return k, hint
 	}
 	if k := inAnyTable(ours); k != nil {
-		return fmt.Sprintf("it belongs into a table: write it below a header [%s], or as %s", k.Table(), k.Name)
+		return k, fmt.Sprintf("it belongs into a table: write it below a header [%s], or as %s", k.Table(), k.Name)
 	}
 	var here []string
 	for _, k := range table {
@@ -88,9 +90,9 @@ func meant(in, name string, raw any) string {
 		}
 	}
 	if near := closest(ours, here); near != "" {
-		return fmt.Sprintf("did you mean %q?", near)
+		return rows[join(in, near)], fmt.Sprintf("did you mean %q?", near)
 	}
-	return ""
+	return nil, ""
 }
 
 func inAnyTable(name string) *Key {
@@ -155,13 +157,20 @@ func rewritten(hint string) string {
 
 // example shows a foreign value in our form, where it is plain how; else "".
 func example(k *Key, raw any) string {
-	if n, isInt := raw.(int64); k.Type == "duration" && k.Supported && isInt && n >= 0 {
-		return fmt.Sprintf(`write %s = "%ds"`, k.Name, n)
+	if k == nil || !k.Supported {
+		return ""
 	}
-	if s, isString := raw.(string); isString && k.Supported {
-		switch k.Type {
-		case "path", "signal name", "name or id", "array, or a string":
-			return "write " + k.Name + " = " + tomlString(s)
+	switch x := raw.(type) {
+	case int64:
+		if k.Type == "duration" && x >= 0 {
+			return fmt.Sprintf(`write %s = "%ds"`, k.Name, x)
+		}
+	case string:
+		_, _, err := parseDuration(x)
+		switch {
+		case k.Type == "duration" && err == nil,
+			k.Type == "path", k.Type == "signal name", k.Type == "name or id", k.Type == "array, or a string":
+			return "write " + k.Name + " = " + tomlString(x)
 		}
 	}
 	return ""

@@ -1,0 +1,166 @@
+package definition
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode"
+)
+
+// Each testdata/bad/NAME.toml has all that is said about it in NAME.golden.
+func TestBadFiles(t *testing.T) {
+	files, err := filepath.Glob("testdata/bad/*.toml")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no files", err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			src, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d, problems := Parse("web", filepath.Base(file), src, Defaults{Verbs: []string{"hup", "status", "start"}})
+			if d != nil {
+				t.Error("it gave a definition")
+			}
+			golden(t, strings.TrimSuffix(file, ".toml")+".golden", problems.String())
+		})
+	}
+}
+
+func TestProblemOnTerminal(t *testing.T) {
+	long := strings.Repeat("a", 500) + "HERE" + strings.Repeat("b", 500)
+	tests := []struct {
+		name string
+		p    Problem
+		want string
+	}{
+		{"whole file", Problem{Path: "a.toml", Text: "gone", Hint: "look"}, "a.toml: gone\n    look"},
+		{"warning", Problem{Path: "a.toml", Line: 1, Col: 1, Width: 1, Text: "odd", LineText: "x", Warning: true},
+			"a.toml:1:1: warning: odd\n    1 | x\n      | ^"},
+		{"tab", Problem{Path: "a.toml", Line: 12, Col: 2, Width: 3, Text: "odd", LineText: "\tabc"},
+			"a.toml:12:2: odd\n   12 |  abc\n      |  ^^^"},
+		{"wide characters before", Problem{Path: "a.toml", Line: 1, Col: 3, Width: 1, Text: "odd", LineText: "äö!"},
+			"a.toml:1:3: odd\n    1 | äö!\n      |   ^"},
+		{"escape sequences", Problem{Path: "\x1b[2J", Line: 1, Col: 1, Width: 1, Text: "\x07\n", Hint: "\u202e", LineText: "\x1b]0;x\x7f"},
+			"␛[2J:1:1: ␇␊\n    1 | ␛]0;x␡\n      | ^ \ufffd"},
+		{"long line", Problem{Path: "a.toml", Line: 1, Col: 501, Width: 4, Text: "odd", LineText: long},
+			"a.toml:1:501: odd\n    1 | … " + strings.Repeat("a", 60) + "HERE" + strings.Repeat("b", 56) + " …\n      | " + strings.Repeat(" ", 62) + "^^^^"},
+		{"beyond the line", Problem{Path: "a.toml", Line: 1, Col: 9, Width: 9, Text: "odd", LineText: "ab"},
+			"a.toml:1:9: odd\n    1 | ab\n      |   ^"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := tt.p.String(); got != tt.want {
+				t.Errorf("got\n%s\nwant\n%s", got, tt.want)
+			}
+		})
+	}
+}
+
+// safe says if s may be written to a terminal as it is.
+func safe(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r != '\n' && unicode.IsControl(r) })
+}
+
+func TestOneProblem(t *testing.T) {
+	tests := []struct {
+		name, src string
+		line, col int
+		text      string
+		hint      string // part of it
+	}{
+		{"nothing", "", 0, 0, `there is no "command", so nothing to run`, "write command"},
+		{"only a comment", "# x\n", 0, 0, `there is no "command", so nothing to run`, ""},
+		{"command of another type", "command = 3", 1, 11, "command: want a string or an array of strings, not the number 3", ""},
+		{"empty command", `command = ""`, 1, 11, "command: want a program to run, not an empty string", ""},
+		{"blank command", `command = "  "`, 1, 11, "command: want a program to run, not an empty string", ""},
+		{"empty array", `command = []`, 1, 11, "command: want a program to run, not an empty array", ""},
+		{"empty program", `command = ["", "x"]`, 1, 12, "command: want a program to run, not an empty string", ""},
+		{"number among words", `command = ["x", 5000]`, 1, 17, "command: want a string for each word, not the number 5000", `write "5000"`},
+		{"zero byte", `command = ["x", "\u0000"]`, 1, 17, "command: a zero byte cannot be passed on", ""},
+		{"zero byte in a string", `command = "x \u0000"`, 1, 11, "command: a zero byte cannot be passed on", ""},
+		{"redirection", "command = \"\"\"\na \\\n  > b\"\"\"", 1, 11, `command: ">" needs a shell, and no shell runs the command`, `["sh", "-c", "exec a > b"]`},
+		{"variable", "command = 'starman --port $PORT'", 1, 27, `command: "$" would be expanded by a shell, and no shell runs the command`, `write ["sh", "-c", "exec starman --port $PORT"]`},
+		{"in a long string", "command = '''\nstarman\n  app*'''", 3, 6, `command: "*" would be matched against file names by a shell, and no shell runs the command`, ""},
+		{"assignment", `command = "A=1 starman"`, 1, 12, `command: "A=" sets a variable, which needs a shell`, `[environment]: A = "…"`},
+		{"supervisord's expansion", `command = "a %(ENV_X)s"`, 1, 15, `command: "(" needs a shell, and no shell runs the command`, "supervisord's %(…)s"},
+		{"open quote", `command = "a 'b"`, 1, 14, "command: the quote ' is never closed", ""},
+		{"bare number for a duration", "command='a'\nstop-timeout = 10", 2, 16, `stop-timeout: want a duration with a unit, such as "10s", not the number 10`, `write stop-timeout = "10s"`},
+		{"no unit", "command='a'\nstop-timeout = '10'", 2, 16, `stop-timeout: want a duration with a unit, such as "10s": "10" has no unit`, `write stop-timeout = "10s"`},
+		{"zero without unit", "command='a'\nstop-timeout = '0'", 2, 16, `stop-timeout: want a duration with a unit, such as "10s": "0" has no unit`, `"0s"`},
+		{"other unit", "command='a'\nstop-timeout = '5 min'", 2, 16, `stop-timeout: want a duration with a unit, such as "10s": "5 min" is not a duration`, `write stop-timeout = "5m"`},
+		{"negative", "command='a'\nstop-timeout = '-5s'", 2, 16, `stop-timeout: want a duration with a unit, such as "10s": "-5s" is negative`, ""},
+		{"too long", "command='a'\nstop-timeout = '99999999d'", 2, 16, `stop-timeout: want a duration with a unit, such as "10s": "99999999d" is too long`, "3650d"},
+		{"interval of zero", "command='a'\nready.tcp=':1'\nready.interval = '0s'", 3, 18, "ready.interval: must be more than 0", ""},
+		{"float", "command='a'\nstart-limit = 1.5", 2, 15, "start-limit: want a whole number, not the number 1.5", ""},
+		{"quoted number", "command='a'\nstart-limit = '5'", 2, 15, "start-limit: want a whole number, not a string", "write start-limit = 5"},
+		{"negative limit", "command='a'\nstart-limit = -1", 2, 15, "start-limit: want a number from 0 to 1000000, not -1", ""},
+		{"factor", "command='a'\nrestart-delay-factor = 0.5", 2, 24, "restart-delay-factor: want a number from 1 to 1000, not 0.5", ""},
+		{"factor nan", "command='a'\nrestart-delay-factor = nan", 2, 24, "restart-delay-factor: want a number from 1 to 1000, not NaN", ""},
+		{"signal in lower case", "command='a'\nstop-signal = 'sigterm'", 2, 15, `stop-signal: "sigterm" is not a signal's name, such as "TERM"`, `did you mean "TERM"?`},
+		{"signal's number", "command='a'\nstop-signal = 15", 2, 15, `stop-signal: want a signal's name, such as "TERM", not the number 15`, `write stop-signal = "TERM"`},
+		{"octal", "command='a'\numask = '8'", 2, 9, `umask: want an octal string, such as "022": "8" is not octal`, ""},
+		{"octal beyond", "command='a'\numask = '1777'", 2, 9, `umask: want an octal string, such as "022": "1777" is beyond "777"`, ""},
+		{"date", "command='a'\numask = 1979-05-27", 2, 9, `umask: want an octal string, such as "022", not a date`, ""},
+		{"bool for an enum", "command='a'\nrestart = true", 2, 11, `restart: want one of "always", "on-failure", "no", not the bool true`, `write restart = "always"`},
+		{"notify", "command='a'\ntype = 'notify'", 2, 8, `type: "notify" is not supported yet`, `"simple", "oneshot"`},
+		{"tree", "command='a'\nkill-mode = 'tree'", 2, 13, `kill-mode: "tree" is not supported yet`, ""},
+		{"array of tables", "command='a'\n[[listen]]\na=1\n[[listen]]\na=2", 2, 3, "listen: not supported yet", ""},
+		{"value for a table", "command='a'\nready = 'tcp'", 2, 9, "ready: want a table, not a string", "[ready]"},
+		{"environment with a number", "command='a'\n[environment]\nPORT = 80", 3, 8, "environment.PORT: want a string, not the number 80", `write environment.PORT = "80"`},
+		{"environment of gsv", "command='a'\nenvironment.GSV_SERVICE = 'x'", 2, 27, "environment.GSV_SERVICE: gsv sets it itself", ""},
+		{"variable's name", "command='a'\nenvironment.'A=B' = 'x'", 2, 21, `environment.A=B: "A=B" cannot be a variable's name`, ""},
+		{"string for an array", "command='a'\ngroups = 'web'", 2, 10, "groups: want an array of names, not a string", `write groups = ["web"]`},
+		{"inherit", "command='a'\ninherit-environment = ['A=b']", 2, 24, `inherit-environment: "A=b" cannot be a variable's name`, "[environment]"},
+		{"home directory", "command='a'\nworking-directory = '~/x'", 2, 21, `working-directory: "~/x" is not expanded`, ""},
+		{"user with a group", "command='a'\nuser = 'a:b'", 2, 8, `user: "a:b" cannot be a name`, ""},
+		{"user -1", "command='a'\nuser = 4294967295", 2, 8, "user: 4294967295 cannot be an id", ""},
+		{"user below", "command='a'\nuser = -1", 2, 8, "user: -1 cannot be an id", ""},
+		{"port alone", "command='a'\nready.tcp = '5000'", 2, 13, `ready.tcp: want an address, such as "127.0.0.1:5000", not "5000"`, `"127.0.0.1:5000"`},
+		{"URL", "command='a'\nready.tcp = 'http://localhost:5000/'", 2, 13, `ready.tcp: want an address, such as "127.0.0.1:5000", not "http://localhost:5000/"`, "scheme"},
+		{"port 0", "command='a'\nready.tcp = 'localhost:0'", 2, 13, `ready.tcp: "0" is no port: want a number from 1 to 65535`, ""},
+		{"socket's path", "command='a'\nready.unix = '/" + strings.Repeat("x", 107) + "'", 2, 14, "ready.unix: 108 bytes are too many for a socket's path: the kernel takes 107", ""},
+		{"two probes", "command='a'\nready.tcp=':1'\nready.unix = '/x'", 3, 14, "ready.unix: one probe decides, and there is ready.tcp", ""},
+		{"allow", "command='a'\nallow.hup = 'deploy'", 2, 13, `allow.hup: want an array of users and "@groups", not a string`, `["deploy"]`},
+		{"KILL in between", "command='a'\nstop-sequence = ['KILL', '1s', 'TERM']", 2, 26, "stop-sequence: nothing outlives KILL", ""},
+		{"sequence begins with a wait", "command='a'\nstop-sequence = ['1s', 'TERM']", 2, 18, `stop-sequence: "1s" is not a signal's name, such as "TERM"`, ""},
+		{"empty sequence", "command='a'\nstop-sequence = []", 2, 17, "stop-sequence: want at least one signal", ""},
+		{"key of the top in a table", "command='a'\n[log]\nuser = 'x'", 3, 1, `unknown key "user" in [log]`, `move it above all headers`},
+		{"key of a table at the top", "command='a'\noutput = 'stdout'", 2, 1, `unknown key "output"`, `[log], or as log.output`},
+		{"camel case", "command='a'\nStopTimeout = '1s'", 2, 1, `unknown key "StopTimeout"`, `did you mean "stop-timeout"?`},
+		{"nothing like it", "command='a'\nzzzzzzzz = 1", 2, 1, `unknown key "zzzzzzzz"`, ""},
+		{"dotted unknown", "command='a'\nfoo.bar = 1", 2, 1, `unknown table [foo]`, ""},
+		{"unknown inline table", "command='a'\nfoo = {bar = 1}", 2, 1, `unknown key "foo"`, ""},
+		{"twice", "command='a'\numask='022'\n umask = '022'", 3, 2, `"umask" is set a second time`, "the first is in line 2"},
+		{"table, then value", "command='a'\nready.tcp=':1'\nready = 1", 3, 1, `"ready" is set a second time`, "line 2"},
+		{"header twice", "command='a'\n[log]\n[log]\nx=1", 3, 2, `"log" is set a second time`, "line 2"},
+		{"not UTF-8", "command='a'\n# \xff", 2, 3, "the byte 0xff is not UTF-8", "UTF-8"},
+		{"UTF-16", "\x00c\x00o", 1, 1, "not TOML: files cannot contain NULL bytes; probably using UTF-16; TOML files must be UTF-8", ""},
+		{"inline array", "command='a'\ngroups = [a, b]", 2, 11, `not TOML: expected value but found "a" instead`, "a string needs quotes"},
+		{"no value at the end", "command='a'\n umask = \n", 2, 8, `umask: the value after "=" is missing`, ""},
+		{"no value", "command='a'\numask = # 022\r\nmain=false", 2, 7, `umask: the value after "=" is missing`, ""},
+		{"bad escape", "command='a'\ndescription = \"a\\d\"", 2, 16, `not TOML: invalid escape in string '\d'`, `\\`},
+		{"unclosed header", "command='a'\n[ready\ntcp = ':1'\n[log]", 2, 7, `not TOML: expected '.' or ']' to end table name, but got '\n' instead`, ""},
+		{"header of supervisord", "[program:web]\ncommand='a'", 1, 1, "no such header: [program:web]", "drop this line"},
+		{"unclosed array at the end", "command = [\n'a',\n", 1, 1, "the array or table that begins here is never closed", ""},
+		{"one-line description", "command='a'\ndescription = \"a\\nb\"", 2, 15, "description: line breaks and control characters are not shown to people", ""},
+		{"list of lists", "command=[['a']]", 1, 10, "command: want a string for each word, not an array", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			d, problems := Parse("web", "web.toml", []byte(tt.src), Defaults{})
+			if d != nil || len(problems) != 1 {
+				t.Fatalf("want one problem, got:\n%s", problems)
+			}
+			p := problems[0]
+			if p.Line != tt.line || p.Col != tt.col || p.Text != tt.text || !strings.Contains(p.Hint, tt.hint) || p.Warning || p.Path != "web.toml" {
+				t.Errorf("got\n%s\nwant %d:%d: %s (%s)", p, tt.line, tt.col, tt.text, tt.hint)
+			}
+			if !safe(problems.String()) {
+				t.Errorf("not safe for a terminal: %q", problems.String())
+			}
+		})
+	}
+}
