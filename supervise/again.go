@@ -1,0 +1,40 @@
+package supervise
+
+import (
+	"time"
+
+	"gsv/supervise/lifecycle"
+	"gsv/supervise/procfs"
+)
+
+// How often, and how many times, to look whether a process has taken a signal:
+// the kernel has no way to tell.
+const (
+	signalPause = 5 * time.Millisecond
+	signalLooks = 400
+)
+
+// signalAgain sends one more of the signals that an operation asks for, once
+// the last one has been taken: two of a kind that wait are one (signal(7)).
+func (s *Supervisor) signalAgain(d delivery) {
+	pid := d.svc.pid()
+	go func() {
+		for range signalLooks {
+			if waiting, err := procfs.Pending(pid, d.sig); err != nil || !waiting {
+				break
+			}
+			time.Sleep(signalPause)
+		}
+		s.report(func() {
+			op := s.ops.byID[d.op]
+			if live := d.svc.state.Live(); op == nil || live == nil || live.Gen != d.gen {
+				s.step(d.svc, lifecycle.Delivered{Op: d.op, Err: "its main process ended before the last signal was sent"})
+				return
+			}
+			op.left--
+			s.token++
+			s.tokens[s.token] = d
+			s.guardian.Signal(s.token, d.svc.name, uint64(d.gen), d.sig, false)
+		})
+	}()
+}

@@ -1,0 +1,304 @@
+package supervise
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+
+	"gsv/supervise/definition"
+	"gsv/supervise/guardian"
+	"gsv/supervise/lifecycle"
+	"gsv/supervise/logs"
+	"gsv/supervise/procfs"
+	"gsv/supervise/status"
+)
+
+// begin brings everything to where Run can go on from: what an earlier
+// supervisor left on disk, what the guardian says is running, and, at a start
+// of gsv, the service files.
+func (s *Supervisor) begin() error {
+	processes, err := s.guardian.Running()
+	if err != nil {
+		return err
+	}
+	if s.opts.SetAside {
+		to, err := s.store.setAside()
+		if err != nil {
+			return fmt.Errorf("cannot set the state aside: %w", err)
+		}
+		s.say("the state of before is set aside in " + to)
+	}
+	for _, dir := range []string{"state", "log"} {
+		if err := os.MkdirAll(filepath.Join(s.opts.RunDir, dir), 0o700); err != nil {
+			return fmt.Errorf("cannot use the run-dir: %w", err)
+		}
+	}
+	if s.null, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
+		return err
+	}
+	if s.bootID, err = procfs.BootID(); err != nil {
+		return err
+	}
+	var a about
+	if err := s.store.read(s.store.aboutFile(), &a); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.say(err.Error())
+	}
+	ended, backlog := s.untold(processes)
+	hello := s.guardian.Hello()
+	again := a.BootID == s.bootID && a.GuardianPid == hello.Pid && a.GuardianStart == hello.StartTime
+	found := &findings{processes: processes, ended: ended}
+	switch {
+	case again:
+		s.started = a.Started
+		s.resume(found, false)
+	case a.BootID == s.bootID:
+		s.resume(found, true)
+	default:
+		s.store.clear()
+		for _, dir := range []string{"state", "log"} {
+			os.MkdirAll(filepath.Join(s.opts.RunDir, dir), 0o700)
+		}
+	}
+	if !again || !a.Whole {
+		if err := s.boot(found); err != nil {
+			return err
+		}
+	} else {
+		s.store.whole = true
+	}
+	s.endUnknown(found)
+	s.dropOldFIFOs()
+	for _, ev := range backlog {
+		s.heard(ev)
+	}
+	if again && a.Ending {
+		s.beginEnd(a.Status)
+	} else {
+		s.saveAbout()
+	}
+	return nil
+}
+
+// findings are the runs that the guardian knows.
+type findings struct {
+	processes []guardian.Process
+	ended     []guardian.Ended // ends that nobody has acknowledged
+	taken     []string         // services that have been brought together with theirs
+}
+
+// untold reads the ends that were never acknowledged: the guardian tells them
+// again to a new supervisor, before anything else that happens.
+func (s *Supervisor) untold(processes []guardian.Process) (ended []guardian.Ended, others []guardian.Event) {
+	n := 0
+	for _, p := range processes {
+		if p.Ended && !p.Acked {
+			n++
+		}
+	}
+	for len(ended) < n {
+		ev, ok := <-s.guardian.Events
+		if !ok {
+			return ended, others
+		}
+		if e, ok := ev.(guardian.Ended); ok {
+			ended = append(ended, e)
+		} else {
+			others = append(others, ev)
+		}
+	}
+	return ended, others
+}
+
+// resume takes up the services that are on disk. With a new guardian their
+// processes are nobody's children any more: it is told to watch them.
+func (s *Supervisor) resume(found *findings, newGuardian bool) {
+	names, err := s.store.names()
+	if err != nil {
+		s.say(err.Error())
+	}
+	for _, name := range names {
+		var rec record
+		if err := s.store.read(s.store.file(name), &rec); err != nil {
+			s.say(name + ": " + err.Error())
+			continue
+		}
+		svc := s.add(name)
+		svc.bad, svc.gone, svc.state, svc.since = rec.Bad, rec.Gone, rec.State, rec.Since
+		if d := s.parse(name, rec.Definition); d != nil {
+			s.use(svc, d)
+		} else if rec.Definition != nil {
+			s.say(name + ": its applied definition cannot be read any more")
+		}
+		svc.next = s.parse(name, rec.Next)
+		s.ops.restore(svc, rec.Operations)
+		if newGuardian {
+			s.adopt(svc, rec, found)
+		}
+		if svc.def != nil {
+			s.reunite(svc, found)
+		}
+	}
+}
+
+func (s *Supervisor) parse(name string, src *source) *definition.Definition {
+	if src == nil {
+		return nil
+	}
+	if name == s.opts.Direct {
+		defs, _, err := s.opts.Load()
+		if err != nil || len(defs) != 1 {
+			return nil
+		}
+		return defs[0]
+	}
+	d, _ := definition.Parse(name, src.Path, []byte(src.Text), s.opts.Defaults)
+	return d
+}
+
+// adopt has the guardian watch the processes that an earlier guardian started.
+func (s *Supervisor) adopt(svc *service, rec record, found *findings) {
+	for gen, r := range rec.Runs {
+		live := slices.ContainsFunc(rec.State.Runs, func(run lifecycle.Run) bool { return run.Gen == gen && run.Exit == nil })
+		if start, err := procfs.StartTime(r.Pid); !live || r.Pid == 0 || err != nil || start != r.Start {
+			continue
+		}
+		s.guardian.Adopt(svc.name, uint64(gen), r.Pid, r.Start)
+		found.processes = append(found.processes, guardian.Process{Key: svc.name, N: uint64(gen), Pid: r.Pid, StartTime: r.Start})
+		s.event(status.Event{Service: svc.name, Kind: "gsv", Pid: r.Pid, Text: "taken over from a gsv that was killed"})
+	}
+}
+
+// reunite brings a service's state together with the runs that are there.
+func (s *Supervisor) reunite(svc *service, found *findings) {
+	found.taken = append(found.taken, svc.name)
+	var runs []lifecycle.Found
+	for _, p := range found.processes {
+		if p.Key != svc.name {
+			continue
+		}
+		gen := int(p.N)
+		svc.runs[gen] = &run{pid: p.Pid, start: p.StartTime, launched: true, ended: p.Ended, over: p.Ended}
+		s.listen(svc, gen)
+		f := lifecycle.Found{Gen: gen, Since: sinceTicks(p.StartTime)}
+		for _, e := range found.ended {
+			if e.Key == svc.name && e.N == p.N {
+				f.Ended = &lifecycle.Ended{Gen: gen, Exit: exitOf(e), Left: e.Left, Jitter: jitter()}
+				if e.Failure != nil {
+					f.Ended.Exit.Failure = describeFailure(svc.def, e.Failure)
+				}
+				svc.acks = append(svc.acks, gen)
+			}
+		}
+		if f.Ended != nil || !p.Ended || p.Left {
+			runs = append(runs, f)
+		}
+	}
+	slices.SortFunc(runs, func(a, b lifecycle.Found) int { return a.Gen - b.Gen })
+	before := svc.state
+	state, effects := lifecycle.Recover(svc.policy, svc.state, now(), runs)
+	svc.state = state
+	s.carryOut(svc, before, effects)
+	if live := state.Live(); live != nil && live.Phase == lifecycle.Starting && svc.runs[live.Gen] != nil {
+		s.watchReady(svc, live.Gen)
+	}
+	for gen := range svc.runs {
+		s.bury(svc, gen)
+	}
+}
+
+// listen goes on reading the output of a run of an earlier supervisor's.
+func (s *Supervisor) listen(svc *service, gen int) {
+	key := logs.Key{Name: svc.name, Gen: gen}
+	path := logs.Path(s.fifoDir(), key)
+	if err := s.pump.Add(key, path, svc.out); err != nil {
+		svc.runs[gen].drained = true
+		if !errors.Is(err, fs.ErrNotExist) && svc.name != s.opts.Direct {
+			s.say(err.Error())
+		}
+	}
+}
+
+// ticksPerSecond is USER_HZ, in which /proc counts; it is 100 on every Linux
+// that Go runs on (proc(5), getconf CLK_TCK).
+const ticksPerSecond = 100
+
+// sinceTicks is a process's start time on the deadlines' clock.
+func sinceTicks(ticks uint64) time.Time {
+	if ticks == 0 {
+		return now()
+	}
+	return time.Unix(0, int64(ticks)*int64(time.Second)/ticksPerSecond).UTC()
+}
+
+// boot takes up the service files, at a start of gsv.
+func (s *Supervisor) boot(found *findings) error {
+	defs, bad, err := s.opts.Load()
+	if err != nil {
+		if len(s.services) == 0 {
+			return err
+		}
+		s.say(err.Error() + "; what ran before goes on")
+		return nil
+	}
+	plan := s.plan(defs, bad, nil)
+	for _, b := range bad {
+		s.say("a service file cannot be used:\n" + b.Problems.String())
+	}
+	for _, d := range defs {
+		if w := d.Warnings; len(w) > 0 {
+			s.say("warning:\n" + w.String())
+		}
+	}
+	for _, p := range plan {
+		s.apply(p, false)
+		svc := s.services[p.Service]
+		if p.Action != status.Add || svc == nil || svc.def == nil {
+			continue
+		}
+		if slices.ContainsFunc(found.processes, func(q guardian.Process) bool { return q.Key == svc.name }) {
+			if svc.def.Autostart {
+				svc.state.Want = lifecycle.Up
+			}
+			s.reunite(svc, found)
+		} else if svc.def.Autostart {
+			s.step(svc, lifecycle.Command{Verb: lifecycle.DoStart})
+		}
+	}
+	s.event(eventOf("", "gsv", fmt.Sprintf("started, %d services", len(s.services))))
+	return nil
+}
+
+// endUnknown ends runs of services that nothing is known of.
+func (s *Supervisor) endUnknown(found *findings) {
+	for _, p := range found.processes {
+		if slices.Contains(found.taken, p.Key) {
+			continue
+		}
+		if !p.Ended || p.Left {
+			s.say(fmt.Sprintf("%s: run %d (pid %d) is of a service that is not known any more; it is being ended", p.Key, p.N, p.Pid))
+			s.guardian.Signal(0, p.Key, p.N, syscall.SIGTERM, true)
+			s.guardian.Signal(0, p.Key, p.N, syscall.SIGCONT, true)
+			s.due.add(now().Add(lifecycle.CleanWait), nil, func() { s.guardian.Signal(0, p.Key, p.N, syscall.SIGKILL, true) })
+		}
+		s.guardian.Ack(p.Key, p.N)
+		s.guardian.Release(p.Key, p.N)
+	}
+}
+
+// dropOldFIFOs removes the FIFOs of runs that nobody knows.
+func (s *Supervisor) dropOldFIFOs() {
+	keys, err := logs.List(s.fifoDir())
+	if err != nil {
+		s.say(err.Error())
+	}
+	for _, key := range keys {
+		if svc := s.services[key.Name]; svc == nil || svc.runs[key.Gen] == nil {
+			logs.Remove(s.fifoDir(), key)
+		}
+	}
+}

@@ -1,0 +1,231 @@
+package supervise
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"gsv/supervise/definition"
+	"gsv/supervise/lifecycle"
+	"gsv/supervise/procfs"
+	"gsv/supervise/status"
+)
+
+// commands are the verbs that lifecycle decides about; all others send a signal.
+var commands = map[string]lifecycle.Verb{
+	"start": lifecycle.DoStart, "stop": lifecycle.DoStop, "restart": lifecycle.DoRestart,
+	"once": lifecycle.DoOnce, "quit": lifecycle.DoQuit,
+}
+
+// Do begins to carry out a verb, or finds the operation of the same ID, and
+// returns at once. An error is a *status.Problem: nothing was done.
+func (s *Supervisor) Do(ctx context.Context, r status.Request) (status.Operation, error) {
+	if r.ID == "" {
+		r.ID = newID()
+	}
+	verb, plain := commands[r.Verb]
+	c := lifecycle.Command{Op: lifecycle.OpID(r.ID), Verb: verb}
+	target := 0
+	if !plain {
+		var err error
+		if c.Verb, c.Signal, target, err = s.aim(ctx, r); err != nil {
+			return status.Operation{}, err
+		}
+	}
+	var op status.Operation
+	var err error
+	if e := s.call(ctx, func() { op, err = s.accept(r, c, target) }); e != nil {
+		return op, problem(503, 6, r.Service, e.Error())
+	}
+	return op, err
+}
+
+// accept begins an operation. target is the pid that a signal was meant for; 0: any.
+func (s *Supervisor) accept(r status.Request, c lifecycle.Command, target int) (status.Operation, error) {
+	if op := s.ops.get(r.ID); op != nil {
+		if op.Service != r.Service || op.Verb != r.Verb {
+			return status.Operation{}, problem(409, 2, r.Service, "operation "+r.ID+" is another one: "+op.Verb+" "+op.Service)
+		}
+		return op.Operation, nil
+	}
+	svc, err := s.usable(r.Service)
+	if err != nil {
+		return status.Operation{}, err
+	}
+	if s.end != nil {
+		return status.Operation{}, problem(503, 1, r.Service, "gsv is being ended")
+	}
+	if svc.gone && c.Verb != lifecycle.DoStop {
+		return status.Operation{}, problem(409, 1, r.Service, "its service file is gone, it is being stopped")
+	}
+	if pid := svc.pid(); target != 0 && pid != target {
+		return status.Operation{}, problem(409, 1, r.Service, fmt.Sprintf("main process %d ended before the signal was sent", target))
+	}
+	op := &operation{svc: svc, Operation: status.Operation{ID: r.ID, Verb: r.Verb, Service: r.Service, By: r.By,
+		Started: time.Now().Round(time.Millisecond), Pid: svc.pid(), Generation: svc.state.Gen}}
+	if r.Count > 1 {
+		op.left = r.Count - 1
+	}
+	op.Bound = bound(svc, c.Verb).Seconds()
+	if c.Signal != 0 {
+		op.Detail = fmt.Sprintf("%s sent to %d", signalName(c.Signal), op.Pid)
+	}
+	op.Already = already(svc, c.Verb)
+	if r.Reset || c.Verb == lifecycle.DoStart && svc.state.Phase() != lifecycle.Running {
+		svc.state.Restarts = 0
+	}
+	s.ops.add(op)
+	if err := s.step(svc, c); err != nil {
+		s.ops.drop(op)
+		return status.Operation{}, refusal(svc, r, err)
+	}
+	s.save(svc)
+	return op.Operation, nil
+}
+
+// usable is a service that has a definition.
+func (s *Supervisor) usable(name string) (*service, error) {
+	svc := s.services[name]
+	switch {
+	case svc == nil:
+		return nil, problem(404, 4, name, "no such service")
+	case svc.def == nil:
+		p := problem(409, 8, name, "its service file cannot be used:\n"+svc.bad)
+		p.Hint = "mend the file, then gsvctl apply"
+		return nil, p
+	}
+	return svc, nil
+}
+
+func already(svc *service, v lifecycle.Verb) bool {
+	switch v {
+	case lifecycle.DoStart, lifecycle.DoOnce:
+		return svc.state.Phase() == lifecycle.Running
+	case lifecycle.DoStop, lifecycle.DoQuit:
+		return svc.state.Phase() == lifecycle.Stopped
+	}
+	return false
+}
+
+// bound is when the service's own limits end an operation; 0: never.
+func bound(svc *service, v lifecycle.Verb) time.Duration {
+	var stop, quit time.Duration
+	for _, step := range svc.policy.Stop {
+		stop += step.Wait
+	}
+	for _, step := range svc.policy.Quit {
+		quit += step.Wait
+	}
+	start := svc.policy.MinUptime
+	if svc.policy.Probe || svc.policy.Oneshot {
+		start = svc.policy.StartTimeout
+		if start == 0 {
+			return 0
+		}
+	}
+	switch v {
+	case lifecycle.DoStart, lifecycle.DoOnce:
+		return start
+	case lifecycle.DoStop:
+		return stop + lifecycle.KillGrace
+	case lifecycle.DoQuit:
+		return quit + lifecycle.KillGrace
+	case lifecycle.DoRestart:
+		return stop + lifecycle.KillGrace + start
+	}
+	return time.Second
+}
+
+func refusal(svc *service, r status.Request, err error) *status.Problem {
+	p := problem(409, 1, r.Service, err.Error()+" ("+svc.state.Phase().String()+")")
+	switch {
+	case errors.Is(err, lifecycle.ErrStopped):
+		p.Detail = err.Error()
+		p.Hint = "gsvctl start " + r.Service
+	case errors.Is(err, lifecycle.ErrNotRunning) && svc.state.Phase() == lifecycle.Backoff:
+		p.Hint = "next start in " + seconds(svc.state.RetryAt.Sub(now()))
+	}
+	return p
+}
+
+func problem(httpStatus, exit int, service, detail string) *status.Problem {
+	titles := map[int]string{1: "cannot be done now", 2: "malformed request", 4: "no such service", 6: "gsv has ended", 8: "invalid configuration"}
+	return &status.Problem{Type: "about:blank", Title: titles[exit], Status: httpStatus, Service: service, Detail: detail, ExitCode: exit}
+}
+
+// aim finds out which signal a verb sends and whether the main process can
+// take it. It is called by whoever asks, not by the loop, for it reads /proc.
+func (s *Supervisor) aim(ctx context.Context, r status.Request) (v lifecycle.Verb, sig syscall.Signal, pid int, err error) {
+	var def *definition.Definition
+	known := false
+	if e := s.call(ctx, func() {
+		var svc *service
+		if known = s.ops.get(r.ID) != nil; known {
+			return
+		}
+		if svc, err = s.usable(r.Service); err == nil {
+			def, pid = svc.def, svc.pid()
+		}
+	}); e != nil {
+		return 0, 0, 0, problem(503, 6, r.Service, e.Error())
+	}
+	if err != nil || known {
+		return 0, 0, 0, err
+	}
+	v, own := lifecycle.DoSignal, true
+	switch r.Verb {
+	case "hup":
+		v, sig = lifecycle.DoReload, def.Signals.Reload
+		if r.OrStart && pid == 0 {
+			v = lifecycle.DoStart
+		}
+	case "ttin":
+		sig = def.Signals.ScaleUp
+	case "ttou":
+		sig = def.Signals.ScaleDown
+	default:
+		own = false
+		sig = unix.SignalNum("SIG" + strings.TrimPrefix(r.Signal, "SIG"))
+	}
+	if sig == 0 {
+		return 0, 0, 0, problem(400, 2, r.Service, fmt.Sprintf("%s: there is no such signal here: %q", r.Verb, r.Signal))
+	}
+	if pid == 0 || r.Force || !own && endsOrStops(sig) {
+		return v, sig, pid, nil
+	}
+	caught, ignored, e := procfs.Catches(pid, sig)
+	switch {
+	case errors.Is(e, unix.ESRCH) || caught:
+		return v, sig, pid, nil
+	case e != nil:
+		return 0, 0, 0, problem(409, 1, r.Service, e.Error())
+	}
+	name := signalName(sig)
+	detail := fmt.Sprintf("main process %d does not handle %s, which would end it; nothing was sent", pid, name)
+	if ignored {
+		detail = fmt.Sprintf("main process %d ignores %s; nothing was sent", pid, name)
+	}
+	p := problem(409, 1, r.Service, detail)
+	if own {
+		p.Hint = "it may still be starting; gsvctl wait " + r.Service + " --for ready"
+	} else {
+		p.Hint = "--force sends it nevertheless"
+	}
+	return 0, 0, 0, p
+}
+
+// endsOrStops reports whether a signal is meant to do to a process what it
+// does to one that has no handler for it.
+func endsOrStops(sig syscall.Signal) bool {
+	switch sig {
+	case syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGKILL, syscall.SIGABRT,
+		syscall.SIGSTOP, syscall.SIGTSTP, syscall.SIGCONT:
+		return true
+	}
+	return false
+}

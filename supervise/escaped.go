@@ -1,0 +1,145 @@
+package supervise
+
+import (
+	"fmt"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"gsv/supervise/lifecycle"
+	"gsv/supervise/procfs"
+)
+
+// A run's processes are its group. One that has made a session of its own, as
+// daemons do, escapes from it, and when its parent has ended it becomes a child
+// of the guardian, which reaps all orphans. It is known by GSV_SERVICE in its
+// environment, unless it has removed that.
+
+// A suspect is a run that has been stopped and may have left such processes.
+type suspect struct {
+	svc  *service
+	done func([]procfs.Proc)
+}
+
+// findEscaped looks for processes that escaped from a run whose group is gone,
+// and has done called with them by the loop. One look serves all who ask while
+// another is under way: a thousand services are stopped at once.
+func (s *Supervisor) findEscaped(svc *service, done func([]procfs.Proc)) {
+	s.suspects = append(s.suspects, suspect{svc, done})
+	if !s.looking {
+		s.lookForEscaped()
+	}
+}
+
+func (s *Supervisor) lookForEscaped() {
+	suspects := s.suspects
+	s.suspects, s.looking = nil, len(suspects) > 0
+	if !s.looking {
+		return
+	}
+	known := map[int]bool{s.pid: true}
+	for _, svc := range s.services {
+		for _, r := range svc.runs {
+			known[r.pid] = true
+		}
+	}
+	guardian := s.guardian.Hello().Pid
+	go func() {
+		var orphans []int
+		children, err := procfs.Children(guardian)
+		for _, pid := range children {
+			if !known[pid] {
+				orphans = append(orphans, pid)
+			}
+		}
+		escaped := make([][]procfs.Proc, len(suspects))
+		for i, sus := range suspects {
+			if err == nil && len(orphans) > 0 {
+				escaped[i] = procfs.Marked(orphans, sus.svc.name)
+			}
+		}
+		s.report(func() {
+			for i, sus := range suspects {
+				sus.done(escaped[i])
+			}
+			s.lookForEscaped()
+		})
+	}()
+}
+
+// endEscaped ends what escaped from run gen: TERM, then KILL. When it is gone
+// the run is over.
+func (s *Supervisor) endEscaped(svc *service, gen int, escaped []procfs.Proc) {
+	text := fmt.Sprintf("run %d has processes in sessions of their own, which are being ended: %s", gen, list(escaped))
+	s.event(eventOf(svc.name, "exit", text))
+	s.say(svc.name + ": " + text)
+	go func() {
+		pidfds := openAll(escaped)
+		signalAll(pidfds, syscall.SIGTERM)
+		signalAll(pidfds, syscall.SIGCONT)
+		if pidfds = waitAll(pidfds, lifecycle.CleanWait); len(pidfds) > 0 {
+			signalAll(pidfds, syscall.SIGKILL)
+			pidfds = waitAll(pidfds, lifecycle.KillGrace)
+		}
+		for _, fd := range pidfds {
+			unix.Close(fd)
+		}
+		s.report(func() {
+			s.step(svc, lifecycle.Empty{Gen: gen, Jitter: jitter()})
+			s.bury(svc, gen)
+		})
+	}()
+}
+
+// openAll opens the processes that are still those that were seen.
+func openAll(procs []procfs.Proc) []int {
+	var pidfds []int
+	for _, p := range procs {
+		fd, err := unix.PidfdOpen(p.Pid, 0)
+		if err != nil {
+			continue
+		}
+		if start, err := procfs.StartTime(p.Pid); err != nil || start != p.Start {
+			unix.Close(fd)
+			continue
+		}
+		pidfds = append(pidfds, fd)
+	}
+	return pidfds
+}
+
+func signalAll(pidfds []int, sig syscall.Signal) {
+	for _, fd := range pidfds {
+		unix.PidfdSendSignal(fd, sig, nil, 0)
+	}
+}
+
+// waitAll waits until all processes have ended or the time is over, and
+// returns those that have not.
+func waitAll(pidfds []int, patience time.Duration) []int {
+	deadline := time.Now().Add(patience)
+	for len(pidfds) > 0 {
+		left := time.Until(deadline)
+		if left <= 0 {
+			return pidfds
+		}
+		poll := make([]unix.PollFd, len(pidfds))
+		for i, fd := range pidfds {
+			poll[i] = unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}
+		}
+		if _, err := unix.Poll(poll, int(left.Milliseconds())+1); err != nil && err != unix.EINTR {
+			return pidfds
+		}
+		var rest []int
+		for _, p := range poll {
+			if p.Revents != 0 {
+				unix.Close(int(p.Fd))
+			} else {
+				rest = append(rest, int(p.Fd))
+			}
+		}
+		pidfds = rest
+	}
+	return nil
+}

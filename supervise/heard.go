@@ -1,0 +1,220 @@
+package supervise
+
+import (
+	"fmt"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"gsv/supervise/guardian"
+	"gsv/supervise/lifecycle"
+	"gsv/supervise/procfs"
+	"gsv/supervise/status"
+)
+
+// heard takes what the guardian tells.
+func (s *Supervisor) heard(ev guardian.Event) {
+	switch ev := ev.(type) {
+	case guardian.Started:
+		if svc, r := s.find(ev.Key, ev.N); r != nil {
+			r.pid, r.start = ev.Pid, ev.StartTime
+			s.launched(r)
+			s.step(svc, lifecycle.Launched{Gen: int(ev.N)})
+			s.mark(svc)
+		}
+	case guardian.Ended:
+		s.heardEnded(ev)
+	case guardian.Empty:
+		if svc, r := s.find(ev.Key, ev.N); r != nil {
+			s.heardEmpty(svc, r, int(ev.N))
+		}
+	case guardian.Signalled:
+		s.delivered(ev)
+	case guardian.Told:
+		s.guardian.AckTold(ev.Seq)
+		s.told(ev.Signal)
+	}
+}
+
+func (s *Supervisor) find(key string, n uint64) (*service, *run) {
+	svc := s.services[key]
+	if svc == nil {
+		return nil, nil
+	}
+	return svc, svc.runs[int(n)]
+}
+
+func (s *Supervisor) heardEnded(ev guardian.Ended) {
+	svc, r := s.find(ev.Key, ev.N)
+	if r == nil || r.ended {
+		s.guardian.Ack(ev.Key, ev.N)
+		return
+	}
+	r.ended = true
+	s.launched(r)
+	exit := exitOf(ev)
+	if ev.Failure == nil {
+		s.runEnded(svc, r, ev, exit)
+		return
+	}
+	d := svc.def
+	go func() { // for it looks at files
+		exit.Failure = describeFailure(d, ev.Failure)
+		s.report(func() { s.runEnded(svc, r, ev, exit) })
+	}()
+}
+
+// runEnded goes on with heardEnded when it is known how the run ended.
+func (s *Supervisor) runEnded(svc *service, r *run, ev guardian.Ended, exit lifecycle.Exit) {
+	gen := int(ev.N)
+	if r.probe != nil {
+		r.probe()
+		r.probe = nil
+	}
+	if r.pid == 0 {
+		r.pid = ev.Pid
+	}
+	if svc.state.Phase() == lifecycle.Stopping && !ev.Left {
+		s.findEscaped(svc, func(escaped []procfs.Proc) {
+			s.runOver(svc, r, gen, exit, len(escaped) > 0)
+			if len(escaped) > 0 {
+				s.endEscaped(svc, gen, escaped)
+			}
+		})
+		return
+	}
+	if ev.Left && svc.state.Phase() != lifecycle.Stopping {
+		s.nameLeftovers(svc, gen, r.pid, func() { s.runOver(svc, r, gen, exit, !r.empty) })
+		return
+	}
+	s.runOver(svc, r, gen, exit, ev.Left)
+}
+
+// runOver goes on when it is known what a run has left behind.
+func (s *Supervisor) runOver(svc *service, r *run, gen int, exit lifecycle.Exit, left bool) {
+	r.over = true
+	svc.acks = append(svc.acks, gen)
+	s.step(svc, lifecycle.Ended{Gen: gen, Exit: exit, Left: left, Jitter: jitter()})
+	s.tellExit(svc, gen, r)
+	s.bury(svc, gen)
+}
+
+// heardEmpty goes on when nothing of a run's group is left.
+func (s *Supervisor) heardEmpty(svc *service, r *run, gen int) {
+	r.empty = true
+	if !r.over {
+		return // somebody still looks at its end
+	}
+	s.findEscaped(svc, func(escaped []procfs.Proc) {
+		if len(escaped) > 0 {
+			s.endEscaped(svc, gen, escaped)
+			return
+		}
+		s.step(svc, lifecycle.Empty{Gen: gen, Jitter: jitter()})
+		s.bury(svc, gen)
+	})
+}
+
+func exitOf(ev guardian.Ended) lifecycle.Exit {
+	switch st := ev.Status; {
+	case ev.Unknown:
+		return lifecycle.Exit{Unknown: true}
+	case st.Signaled():
+		return lifecycle.Exit{Signal: st.Signal(), Core: st.CoreDump()}
+	default:
+		return lifecycle.Exit{Code: st.ExitStatus()}
+	}
+}
+
+// tellExit makes the end of a main process known. It comes after step, for
+// nothing shall delay what follows from the end.
+func (s *Supervisor) tellExit(svc *service, gen int, r *run) {
+	last := svc.state.Last
+	if last == nil {
+		return
+	}
+	text := fmt.Sprintf("%s after %s", describeExit(*last), seconds(last.Uptime))
+	s.event(status.Event{Service: svc.name, Kind: "exit", Text: text, Pid: r.pid, Exit: exitStatus(last)})
+	if svc.state.Phase() != lifecycle.Stopped && !svc.policy.Succeeded(*last) {
+		line := fmt.Sprintf("%s: run %d %s", svc.name, gen, text)
+		if at := svc.state.RetryAt; svc.state.Phase() == lifecycle.Backoff {
+			line += "; next start in " + seconds(at.Sub(now()))
+		}
+		s.say(line)
+	}
+}
+
+// nameLeftovers says which processes a main process has left behind, and has
+// then called by the loop: what follows ends them.
+func (s *Supervisor) nameLeftovers(svc *service, gen, pgid int, then func()) {
+	go func() {
+		procs, err := procfs.Group(pgid)
+		s.report(func() {
+			if err == nil && len(procs) > 0 {
+				text := fmt.Sprintf("run %d left %d processes behind, which are being ended: %s", gen, len(procs), list(procs))
+				s.event(eventOf(svc.name, "exit", text))
+				s.say(svc.name + ": " + text)
+			}
+			then()
+		})
+	}()
+}
+
+// list names processes: "812 (starman), 815 (starman)".
+func list(procs []procfs.Proc) string {
+	var words []string
+	for _, p := range procs {
+		words = append(words, fmt.Sprintf("%d (%s)", p.Pid, p.Comm))
+	}
+	return strings.Join(words, ", ")
+}
+
+// A delivery is a signal on its way, and who waits to hear of it.
+type delivery struct {
+	svc *service
+	op  lifecycle.OpID
+	gen int
+	sig syscall.Signal
+}
+
+// kill has the guardian send a signal.
+func (s *Supervisor) kill(svc *service, k lifecycle.Kill) {
+	r := svc.runs[k.Gen]
+	if r == nil || !r.launched {
+		if k.Op != "" {
+			s.step(svc, lifecycle.Delivered{Op: k.Op, Err: "its process does not exist yet"})
+		}
+		return
+	}
+	s.token++
+	if k.Op != "" {
+		s.tokens[s.token] = delivery{svc, k.Op, k.Gen, k.Signal}
+	}
+	s.guardian.Signal(s.token, svc.name, uint64(k.Gen), k.Signal, k.Group)
+	if k.Op == "" && k.Signal != syscall.SIGKILL {
+		// One that is paused would not hear of it.
+		s.guardian.Signal(0, svc.name, uint64(k.Gen), syscall.SIGCONT, k.Group)
+	}
+}
+
+func (s *Supervisor) delivered(ev guardian.Signalled) {
+	d, ok := s.tokens[ev.Token]
+	if !ok {
+		return
+	}
+	delete(s.tokens, ev.Token)
+	if ev.Errno == 0 && s.ops.more(d.op) {
+		s.signalAgain(d)
+		return
+	}
+	why := ""
+	switch ev.Errno {
+	case 0:
+	case unix.ESRCH:
+		why = "its main process ended before the signal came"
+	default:
+		why = ev.Errno.Error()
+	}
+	s.step(d.svc, lifecycle.Delivered{Op: d.op, Err: why})
+}

@@ -1,0 +1,207 @@
+package supervise
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"gsv/supervise/definition"
+	"gsv/supervise/guardian"
+	"gsv/supervise/lifecycle"
+	"gsv/supervise/logs"
+	"gsv/supervise/spawn"
+)
+
+// A birth is all that a run is started with.
+type birth struct {
+	spec *spawn.Spec
+	uid  int // who owns its output FIFO; -1: gsv's user
+}
+
+// maxLaunching bounds the starts that the guardian has not answered, and with
+// them the files that are open for them: ten thousand services are one boot.
+const maxLaunching = 32
+
+// launch has the guardian start run gen, now or when its turn comes.
+func (s *Supervisor) launch(svc *service, gen int) {
+	if svc.next != nil {
+		s.use(svc, svc.next)
+	}
+	svc.runs[gen] = &run{}
+	if s.launching >= maxLaunching {
+		s.toLaunch = append(s.toLaunch, func() { s.launchNow(svc, gen) })
+		return
+	}
+	s.launchNow(svc, gen)
+}
+
+// launched notes that a start has been answered.
+func (s *Supervisor) launched(r *run) {
+	if !r.counted {
+		return
+	}
+	r.counted = false
+	s.launching--
+	for s.launching < maxLaunching && len(s.toLaunch) > 0 {
+		next := s.toLaunch[0]
+		s.toLaunch = s.toLaunch[1:]
+		next()
+	}
+}
+
+// launchNow starts run gen. What has to be read from disk for it is read
+// elsewhere, for a disk may hang.
+func (s *Supervisor) launchNow(svc *service, gen int) {
+	r := svc.runs[gen]
+	if r == nil {
+		return
+	}
+	r.counted = true
+	s.launching++
+	d := svc.def
+	if len(d.EnvironmentFiles) == 0 && d.User == "" && d.Group == "" && d.SupplementaryGroups == nil {
+		b, err := s.prepare(d, gen)
+		s.launchWith(svc, gen, b, err)
+		return
+	}
+	go func() {
+		b, err := s.prepare(d, gen)
+		s.report(func() { s.launchWith(svc, gen, b, err) })
+	}()
+}
+
+func (s *Supervisor) prepare(d *definition.Definition, gen int) (birth, error) {
+	env, err := d.Environ(s.opts.Environ, gen)
+	if err != nil {
+		return birth{}, err
+	}
+	who, err := d.Credentials()
+	if err != nil {
+		return birth{}, err
+	}
+	b := birth{uid: -1, spec: &spawn.Spec{Argv: d.Command, Env: env, Path: valueOf(env, "PATH"), Dir: d.WorkingDirectory, Umask: d.Umask}}
+	if who != nil {
+		b.uid = int(who.UID)
+		b.spec.Creds = &spawn.Credentials{UID: who.UID, GID: who.GID, Groups: who.Groups}
+	}
+	if d.Name == s.opts.Direct {
+		b.spec.Session, b.spec.Foreground, b.spec.Umask = spawn.NewGroup, true, -1
+	}
+	return b, nil
+}
+
+func valueOf(env []string, name string) string {
+	for i := len(env) - 1; i >= 0; i-- {
+		if v, ok := strings.CutPrefix(env[i], name+"="); ok {
+			return v
+		}
+	}
+	return ""
+}
+
+// launchWith goes on with launch when everything has been read.
+func (s *Supervisor) launchWith(svc *service, gen int, b birth, err error) {
+	r := svc.runs[gen]
+	if r == nil {
+		return
+	}
+	live := svc.state.Live()
+	switch {
+	case err != nil:
+	case live == nil || live.Gen != gen || live.Phase != lifecycle.Starting:
+		err = fmt.Errorf("stopped before it was started")
+	default:
+		var files, keep []guardian.File
+		if files, keep, err = s.output(svc, gen, b.uid); err == nil {
+			r.launched = true
+			s.guardian.Start(svc.name, uint64(gen), b.spec, files, keep)
+			s.watchReady(svc, gen)
+			return
+		}
+	}
+	// Not now: what follows from it may be the next start.
+	s.due.add(now(), nil, func() {
+		delete(svc.runs, gen)
+		s.launched(r)
+		s.step(svc, lifecycle.Ended{Gen: gen, Exit: lifecycle.Exit{Failure: err.Error()}, Jitter: jitter()})
+		s.tellExit(svc, gen, r)
+	})
+}
+
+// output makes the files that run gen gets as stdin, stdout and stderr, and
+// those that the guardian keeps for it.
+func (s *Supervisor) output(svc *service, gen, uid int) (files, keep []guardian.File, err error) {
+	if svc.name == s.opts.Direct {
+		shared := func(f *os.File) guardian.File { return guardian.File{File: f, Shared: true} }
+		svc.runs[gen].drained = true
+		return []guardian.File{shared(os.Stdin), shared(os.Stdout), shared(os.Stderr)}, nil, nil
+	}
+	key := logs.Key{Name: svc.name, Gen: gen}
+	child, held, err := logs.Make(s.fifoDir(), key, uid)
+	if err != nil {
+		return nil, nil, err
+	}
+	if file, ok := svc.out.(*logs.File); ok {
+		svc.logFrom = file.Size()
+	}
+	if err := s.pump.Add(key, logs.Path(s.fifoDir(), key), svc.out); err != nil {
+		child.Close()
+		held.Close()
+		return nil, nil, err
+	}
+	files = []guardian.File{{File: s.null, Shared: true}, {File: child}, {File: child, Shared: true}}
+	return files, []guardian.File{{File: held}}, nil
+}
+
+func (s *Supervisor) fifoDir() string { return s.opts.RunDir + "/log" }
+
+// drained is told by the pump that a run's output is complete.
+func (s *Supervisor) drained(key logs.Key) {
+	s.report(func() {
+		svc := s.services[key.Name]
+		if svc == nil || svc.runs[key.Gen] == nil {
+			s.release(key)
+			return
+		}
+		svc.runs[key.Gen].drained = true
+		s.bury(svc, key.Gen)
+	})
+}
+
+// bury forgets a run of which nothing is left, once its last words are in the log.
+func (s *Supervisor) bury(svc *service, gen int) {
+	r := svc.runs[gen]
+	if r == nil || !r.drained || !r.ended {
+		return
+	}
+	for _, known := range svc.state.Runs {
+		if known.Gen == gen {
+			return
+		}
+	}
+	delete(svc.runs, gen)
+	s.release(logs.Key{Name: svc.name, Gen: gen})
+}
+
+// release removes the files of a run that is over.
+func (s *Supervisor) release(key logs.Key) {
+	s.guardian.Release(key.Name, uint64(key.Gen))
+	if err := logs.Remove(s.fifoDir(), key); err != nil {
+		s.say(err.Error())
+	}
+}
+
+func (s *Supervisor) logProblem(p logs.Problem) {
+	s.report(func() {
+		who := p.Name
+		if who == "" {
+			who = "stdout"
+		}
+		text := fmt.Sprintf("output is written again; %d bytes were dropped", p.Dropped)
+		if p.Err != nil {
+			text = "output is dropped: " + p.Err.Error()
+		}
+		s.event(eventOf(p.Name, "log", text))
+		s.say(who + ": " + text)
+	})
+}

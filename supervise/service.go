@@ -1,0 +1,253 @@
+package supervise
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"gsv/supervise/definition"
+	"gsv/supervise/lifecycle"
+	"gsv/supervise/logs"
+	"gsv/supervise/status"
+)
+
+// A service is one service as the loop knows it.
+type service struct {
+	name    string
+	def     *definition.Definition // what the running process was started by; nil: its file was never good
+	next    *definition.Definition // taken at the next start; nil: def is up to date
+	bad     string                 // what is wrong with its file, rendered; "" if nothing is
+	policy  lifecycle.Policy
+	state   lifecycle.State
+	runs    map[int]*run
+	since   time.Time // when its phase began
+	out     logs.Sink
+	gone    bool  // its file is gone: forgotten once it is stopped
+	logFrom int64 // where the output of its newest run begins in the log file
+
+	changed chan struct{} // closed at the next change; nil: nobody waits
+	recent  []string      // ids of its last operations that have ended
+	dirty   bool          // its state on disk is old
+	acks    []int         // gens whose end is acknowledged once the state is on disk
+	due     time.Time     // its deadline that is in the heap
+}
+
+// A run is what is known of a run beside what lifecycle decides by.
+type run struct {
+	pid      int
+	start    uint64 // field 22 of /proc/PID/stat
+	launched bool   // the guardian was asked to start it
+	counted  bool   // among those it has not answered
+	ended    bool   // the guardian has told its end
+	over     bool   // lifecycle has been told
+	empty    bool   // the guardian has told that nothing of its group is left
+	drained  bool   // all its output is in the log
+	probe    func() // ends its readiness check; nil: there is none
+}
+
+func policyOf(d *definition.Definition, direct bool) lifecycle.Policy {
+	p := lifecycle.Policy{
+		Oneshot: d.Type == definition.Oneshot, Main: d.Main, Shutdown: d.OnEnd == definition.Shutdown,
+		Delay: d.RestartDelay, DelayMax: d.RestartDelayMax, DelayFactor: d.RestartDelayFactor,
+		StartLimit: d.StartLimit, StartLimitInterval: d.StartLimitInterval,
+		Probe: d.Ready.TCP != "" || d.Ready.Unix != "", MinUptime: d.MinUptime, StartTimeout: d.StartTimeout,
+		Group: d.KillMode == definition.Group,
+	}
+	switch d.Restart {
+	case definition.Always:
+		p.Restart = lifecycle.Always
+	case definition.OnFailure:
+		p.Restart = lifecycle.OnFailure
+	case definition.No:
+		p.Restart = lifecycle.Never
+	}
+	for _, e := range d.SuccessExit {
+		p.Success = append(p.Success, lifecycle.ExitMatch(e))
+	}
+	for _, step := range d.StopSequence {
+		p.Stop = append(p.Stop, lifecycle.StopStep(step))
+	}
+	p.Quit = p.Stop
+	if g := d.Signals.Graceful; g != 0 {
+		rest := p.Stop
+		if rest[0].Signal == g {
+			rest = rest[1:]
+		}
+		p.Quit = append([]lifecycle.StopStep{{Signal: g, Wait: drainTimeout}}, rest...)
+	}
+	if direct {
+		p.MinUptime = 0
+	}
+	return p
+}
+
+// drainTimeout is how long a graceful stop may take before it is hastened.
+const drainTimeout = 2 * time.Minute
+
+// step lets something happen to a service and carries out what follows. The
+// error is lifecycle's: the command cannot be done now.
+func (s *Supervisor) step(svc *service, ev lifecycle.Event) error {
+	before := svc.state
+	state, effects, err := lifecycle.Step(svc.policy, svc.state, now(), ev)
+	if err != nil {
+		return err
+	}
+	svc.state = state
+	s.carryOut(svc, before, effects)
+	return nil
+}
+
+func (s *Supervisor) carryOut(svc *service, before lifecycle.State, effects []lifecycle.Effect) {
+	s.mark(svc)
+	for _, e := range effects {
+		switch e := e.(type) {
+		case lifecycle.StartRun:
+			s.launch(svc, e.Gen)
+		case lifecycle.Kill:
+			s.save(svc)
+			s.kill(svc, e)
+		case lifecycle.Finish:
+			s.finish(svc, e)
+		case lifecycle.Shutdown:
+			s.serviceEndsGsv(svc)
+		}
+	}
+	s.tell(svc, before)
+	if at := svc.state.Deadline(); !at.IsZero() && !at.Equal(svc.due) {
+		svc.due = at
+		s.due.add(at, func() bool { return svc.due.Equal(at) && svc.state.Deadline().Equal(at) }, func() {
+			svc.due = time.Time{}
+			s.step(svc, lifecycle.Tick{})
+		})
+	}
+	if len(svc.state.Runs) == 0 {
+		s.rested(svc)
+	}
+}
+
+// tell makes a change of phase known.
+func (s *Supervisor) tell(svc *service, before lifecycle.State) {
+	phase := svc.state.Phase()
+	if phase == before.Phase() && svc.state.Gen == before.Gen && !svc.since.IsZero() {
+		return
+	}
+	svc.since = now()
+	svc.tell()
+	text := phase.String()
+	switch phase {
+	case lifecycle.Backoff:
+		text = fmt.Sprintf("next start in %s", seconds(svc.state.RetryAt.Sub(now())))
+		if n := svc.state.Failures; n > 1 {
+			text += fmt.Sprintf(" (failed %d times in a row)", n)
+		}
+	case lifecycle.Fatal:
+		text = fmt.Sprintf("given up after %d starts within %s; gsvctl start %s tries again",
+			svc.policy.StartLimit, svc.policy.StartLimitInterval, svc.name)
+	}
+	s.event(status.Event{Service: svc.name, Kind: "state", State: stateOf(svc), Text: text, Pid: svc.pid()})
+}
+
+// tell wakes those who wait for a change.
+func (svc *service) tell() {
+	if svc.changed != nil {
+		close(svc.changed)
+		svc.changed = nil
+	}
+}
+
+// pid is that of the main process, 0 if there is none.
+func (svc *service) pid() int {
+	if live := svc.state.Live(); live != nil && svc.runs[live.Gen] != nil {
+		return svc.runs[live.Gen].pid
+	}
+	return 0
+}
+
+// rested is called when a service has no run.
+func (s *Supervisor) rested(svc *service) {
+	if svc.gone && svc.state.Want == lifecycle.Down {
+		s.forget(svc)
+	}
+	if s.end != nil {
+		delete(s.end.left, svc)
+		s.endIfDone()
+	}
+}
+
+// forget removes a service whose file is gone.
+func (s *Supervisor) forget(svc *service) {
+	if s.services[svc.name] != svc {
+		return
+	}
+	s.flush()
+	delete(s.services, svc.name)
+	s.names = slices.DeleteFunc(s.names, func(n string) bool { return n == svc.name })
+	s.store.remove(svc.name)
+	s.event(eventOf(svc.name, "definition", "removed"))
+	svc.tell()
+}
+
+// add makes a service known.
+func (s *Supervisor) add(name string) *service {
+	svc := &service{name: name, runs: map[int]*run{}, since: now()}
+	s.services[name] = svc
+	at, _ := slices.BinarySearch(s.names, name)
+	s.names = slices.Insert(s.names, at, name)
+	return svc
+}
+
+// use gives a service its definition.
+func (s *Supervisor) use(svc *service, d *definition.Definition) {
+	svc.def, svc.next = d, nil
+	svc.policy = policyOf(d, svc.name == s.opts.Direct)
+	if d.Log.Output == definition.Stdout {
+		svc.out = s.stdout
+	} else if _, isFile := svc.out.(*logs.File); !isFile {
+		svc.out = logs.NewFile(s.opts.LogDir, svc.name)
+	}
+}
+
+func jitter() float64 { return 2*rand.Float64() - 1 }
+
+// describeExit says how a main process ended, in words.
+func describeExit(e lifecycle.Exit) string {
+	switch {
+	case e.Failure != "":
+		return e.Failure
+	case e.Unknown:
+		return "ended unseen"
+	case e.Signal != 0:
+		text := "killed by " + signalName(e.Signal)
+		if e.Core {
+			text += " (core dumped)"
+		}
+		return text
+	}
+	return fmt.Sprintf("exited %d", e.Code)
+}
+
+func signalName(sig syscall.Signal) string {
+	if name := unix.SignalName(sig); name != "" {
+		return strings.TrimPrefix(name, "SIG")
+	}
+	return strconv.Itoa(int(sig))
+}
+
+// seconds writes a duration for people.
+func seconds(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", max(0, d).Milliseconds())
+	case d < 10*time.Second:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%.0f s", d.Seconds())
+	}
+	return d.Round(time.Second).String()
+}

@@ -1,0 +1,205 @@
+package supervise
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"time"
+
+	"gsv/supervise/definition"
+	"gsv/supervise/guardian"
+	"gsv/supervise/logs"
+)
+
+// Options are what a Supervisor is made of.
+type Options struct {
+	Guardian *guardian.Client
+
+	// Load reads the service files, at the start of gsv and for apply. Its
+	// error means that nothing could be read, and nothing changes.
+	Load     func() ([]*definition.Definition, []definition.Bad, error)
+	Defaults definition.Defaults
+
+	RunDir, LogDir string // absolute; RunDir is there
+	Version        string
+	Environ        []string  // gsv's own, of which services inherit
+	Stderr         io.Writer // gets what gsv says, a line at a time
+	Stdout         *os.File  // gets the output of services with output = "stdout"
+
+	// Direct is the name of the service of `gsv -- COMMAND`, which has gsv's
+	// own stdin, stdout and stderr and gets every signal that gsv gets; "" if
+	// there is none.
+	Direct string
+	// ShutdownTimeout bounds the orderly end; 0: only the services' own stop
+	// sequences do.
+	ShutdownTimeout time.Duration
+	// SetAside makes the supervisor begin without the state that it finds,
+	// which is kept under another name: it may be what killed it before.
+	SetAside bool
+}
+
+// A Supervisor owns every service. Its exported methods may be called from any
+// goroutine; what they do happens in the one that is in Run.
+type Supervisor struct {
+	opts     Options
+	guardian *guardian.Client
+	pump     *logs.Pump
+	stdout   *logs.Lines
+	said     chan string // to gsv's stderr; never waited for
+
+	calls   chan func() // asked for by others: verbs, status
+	reports chan func() // what the supervisor's own goroutines found out
+	done    chan struct{}
+
+	services  map[string]*service
+	names     []string // of services, sorted
+	due       deadlines
+	launching int      // starts that the guardian has not answered
+	toLaunch  []func() // starts that wait for those
+	suspects  []suspect
+	looking   bool // somebody looks for what has escaped
+	store     store
+	tokens    map[uint64]delivery // signals on their way
+	token     uint64
+	ops       operations
+	journal   journal
+	started   time.Time // gsv itself, on the deadlines' clock
+	bootID    string
+	pid       int
+	null      *os.File // /dev/null
+	end       *ending  // not nil: gsv is being ended
+	applying  chan struct{}
+}
+
+var errEnded = errors.New("gsv has ended")
+
+// New makes a Supervisor. Nothing happens before Run.
+func New(o Options) (*Supervisor, error) {
+	s := &Supervisor{
+		opts: o, guardian: o.Guardian, said: make(chan string, 256),
+		calls: make(chan func()), reports: make(chan func()), done: make(chan struct{}),
+		services: map[string]*service{}, tokens: map[uint64]delivery{},
+		store: store{dir: o.RunDir}, applying: make(chan struct{}, 1), started: now(), pid: os.Getpid(),
+	}
+	var err error
+	if s.pump, err = logs.NewPump(logs.Options{Drained: s.drained, Problem: s.logProblem}); err != nil {
+		return nil, err
+	}
+	if s.stdout, err = logs.NewLines(o.Stdout); err != nil {
+		s.pump.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Run supervises until an orderly end is done, and returns gsv's exit status.
+// It returns an error if it could not begin, and ErrGuardian when the guardian
+// is gone: the services live on then, and the next gsv takes them over.
+func (s *Supervisor) Run(ctx context.Context) (int, error) {
+	defer close(s.done)
+	defer s.pump.Close()
+	go s.print()
+	if err := s.begin(); err != nil {
+		return 0, err
+	}
+	s.guardian.Serving()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for s.end == nil || !s.end.over {
+		timer.Reset(s.untilDue())
+		select {
+		case call := <-s.calls:
+			call()
+		case ev, ok := <-s.guardian.Events:
+			if !ok {
+				s.flush()
+				return 0, ErrGuardian
+			}
+			s.heard(ev)
+		case report := <-s.reports:
+			report()
+		case <-timer.C:
+			s.tick()
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+	s.store.clear()
+	return s.end.status, nil
+}
+
+// ErrGuardian says that the guardian has ended.
+var ErrGuardian = errors.New("the guardian has ended")
+
+// call has f done by the loop and waits for it.
+func (s *Supervisor) call(ctx context.Context, f func()) error {
+	ready := make(chan struct{})
+	select {
+	case s.calls <- func() { f(); close(ready) }:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-s.done:
+		return errEnded
+	}
+	<-ready
+	return nil
+}
+
+// report has f done by the loop, from a goroutine of the supervisor's own.
+func (s *Supervisor) report(f func()) {
+	select {
+	case s.reports <- f:
+	case <-s.done:
+	}
+}
+
+// untilDue is how long nothing will happen by itself. The timer of a service
+// that has none is years away.
+func (s *Supervisor) untilDue() time.Duration {
+	next := s.due.next()
+	if at := s.store.flushAt; !at.IsZero() && (next.IsZero() || at.Before(next)) {
+		next = at
+	}
+	if next.IsZero() {
+		return 1 << 62
+	}
+	return max(0, next.Sub(now()))
+}
+
+func (s *Supervisor) tick() {
+	t := now()
+	if at := s.store.flushAt; !at.IsZero() && !t.Before(at) {
+		s.flush()
+	}
+	for _, d := range s.due.pop(t) {
+		d()
+	}
+}
+
+// say writes a line to gsv's stderr, and never waits for it: what a slow
+// reader has no room for is dropped there. Events and histories have it all.
+func (s *Supervisor) say(line string) {
+	select {
+	case s.said <- line:
+	default:
+	}
+}
+
+func (s *Supervisor) print() {
+	for {
+		select {
+		case line := <-s.said:
+			io.WriteString(s.opts.Stderr, "gsv: "+line+"\n")
+		case <-s.done:
+			for {
+				select {
+				case line := <-s.said:
+					io.WriteString(s.opts.Stderr, "gsv: "+line+"\n")
+				default:
+					return
+				}
+			}
+		}
+	}
+}

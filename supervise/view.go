@@ -1,0 +1,216 @@
+package supervise
+
+import (
+	"context"
+
+	"gsv/supervise/lifecycle"
+	"gsv/supervise/procfs"
+	"gsv/supervise/status"
+)
+
+// About is gsv as a whole.
+func (s *Supervisor) About() status.About {
+	hello := s.guardian.Hello()
+	a := status.About{Version: s.opts.Version, Pid: hello.Pid, SupervisorPid: s.pid, BootID: s.bootID}
+	s.call(context.Background(), func() {
+		a.Started = wall(s.started)
+		a.Uptime = now().Sub(s.started).Seconds()
+	})
+	return a
+}
+
+// Services is every service by name, all as of one moment, without workers.
+func (s *Supervisor) Services() []status.Service {
+	var list []status.Service
+	s.call(context.Background(), func() {
+		list = make([]status.Service, 0, len(s.names))
+		for _, name := range s.names {
+			list = append(list, s.view(s.services[name]))
+		}
+	})
+	return list
+}
+
+// Service is one service, with its workers; false if there is none of that name.
+func (s *Supervisor) Service(name string) (v status.Service, ok bool) {
+	s.call(context.Background(), func() {
+		if svc := s.services[name]; svc != nil {
+			v, ok = s.view(svc), true
+		}
+	})
+	if ok && v.Pid != 0 {
+		v.Workers = workers(v.Pid, v.Generation)
+		v.Release, _ = procfs.Cwd(v.Pid)
+	}
+	return v, ok
+}
+
+// workers are the children of a main process.
+func workers(pid, gen int) []status.Worker {
+	children, err := procfs.Children(pid)
+	if err != nil {
+		return nil
+	}
+	var list []status.Worker
+	for _, child := range children {
+		p, err := procfs.Read(child)
+		if err != nil {
+			continue
+		}
+		w := status.Worker{Pid: child, Generation: gen, Started: wall(sinceTicks(p.Start))}
+		w.RSS, w.PSS, _ = procfs.Memory(child)
+		list = append(list, w)
+	}
+	return list
+}
+
+func (s *Supervisor) view(svc *service) status.Service {
+	v := status.Service{Name: svc.name, State: stateOf(svc), Want: svc.state.Want.String(), Since: wall(svc.since), Reason: s.reason(svc),
+		Generation: svc.state.Gen, Ready: svc.state.Ready(svc.policy), Restarts: svc.state.Restarts, Pid: svc.pid(),
+		Groups: []string{}, Listen: []string{}, Pending: svc.next != nil, LastExit: exitStatus(svc.state.Last)}
+	if d := svc.def; d != nil {
+		v.Description, v.Preset = d.Description, d.Preset
+		if d.Groups != nil {
+			v.Groups = d.Groups
+		}
+	}
+	if !svc.state.RetryAt.IsZero() {
+		at := wall(svc.state.RetryAt)
+		v.NextStart = &at
+	}
+	return v
+}
+
+func stateOf(svc *service) status.State {
+	if svc.def == nil {
+		return status.Invalid
+	}
+	switch svc.state.Phase() {
+	case lifecycle.Starting:
+		return status.Starting
+	case lifecycle.Running:
+		return status.Running
+	case lifecycle.Stopping:
+		return status.Stopping
+	case lifecycle.Backoff:
+		return status.Backoff
+	case lifecycle.Exited:
+		return status.Exited
+	case lifecycle.Fatal:
+		return status.Fatal
+	case lifecycle.Stopped:
+	}
+	return status.Stopped
+}
+
+// reason is why a service is in its state, where there is more to say.
+func (s *Supervisor) reason(svc *service) string {
+	last := svc.state.Last
+	switch phase := svc.state.Phase(); {
+	case svc.def == nil:
+		return "its service file cannot be used"
+	case svc.bad != "":
+		return "its service file is bad now; the last good one counts"
+	case phase == lifecycle.Backoff && last != nil, phase == lifecycle.Fatal && last != nil, phase == lifecycle.Exited && last != nil:
+		return describeExit(*last)
+	case phase == lifecycle.Stopping:
+		run := svc.state.Runs[len(svc.state.Runs)-1]
+		switch {
+		case len(run.Stop) == 1 && run.Deadline.IsZero():
+			return "something of it survives SIGKILL"
+		case run.Cause == lifecycle.Crashed:
+			return "main process " + describeExit(*run.Exit) + ", what it left behind is being ended"
+		case run.Cause == lifecycle.NotReady:
+			return "not ready within start-timeout"
+		case len(run.Stop) > 0:
+			return signalName(run.Stop[0].Signal) + " sent"
+		}
+	case phase == lifecycle.Starting && svc.policy.Probe:
+		return "waits for its readiness check"
+	}
+	return ""
+}
+
+func exitStatus(e *lifecycle.Exit) *status.Exit {
+	if e == nil {
+		return nil
+	}
+	x := &status.Exit{Code: e.Code, Core: e.Core, At: wall(e.At), Error: e.Failure, Unknown: e.Unknown}
+	if e.Signal != 0 {
+		x.Signal = signalName(e.Signal)
+	}
+	return x
+}
+
+// Allow is the service's [allow] table.
+func (s *Supervisor) Allow(name string) (allow map[string][]string) {
+	s.call(context.Background(), func() {
+		if svc := s.services[name]; svc != nil && svc.def != nil {
+			allow = svc.def.Allow
+		}
+	})
+	return allow
+}
+
+// WaitFor returns when the service is ready, running or stopped, as it is then.
+func (s *Supervisor) WaitFor(ctx context.Context, name, what string) (status.Service, error) {
+	for {
+		var v status.Service
+		var err error
+		var changed <-chan struct{}
+		if e := s.call(ctx, func() {
+			var svc *service
+			if svc, err = s.usable(name); err != nil {
+				return
+			}
+			v = s.view(svc)
+			var there bool
+			if there, err = reached(svc, v, what); !there && err == nil {
+				if svc.changed == nil {
+					svc.changed = make(chan struct{})
+				}
+				changed = svc.changed
+			}
+		}); e != nil {
+			return v, e
+		}
+		if changed == nil || err != nil {
+			return v, err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return v, ctx.Err()
+		case <-s.done:
+			return v, errEnded
+		}
+	}
+}
+
+// reached reports whether a service is what somebody waits for. It is an error
+// if it will not be without somebody's help.
+func reached(svc *service, v status.Service, what string) (bool, error) {
+	phase := svc.state.Phase()
+	switch what {
+	case "ready":
+		if v.Ready {
+			return true, nil
+		}
+	case "running":
+		if v.Ready || v.Pid != 0 && phase != lifecycle.Stopping {
+			return true, nil
+		}
+	case "stopped":
+		return len(svc.state.Runs) == 0 && phase != lifecycle.Backoff, nil
+	default:
+		return false, problem(400, 2, svc.name, "cannot wait for "+what+": ready, running or stopped")
+	}
+	stuck := phase == lifecycle.Fatal || phase == lifecycle.Exited || phase == lifecycle.Stopped ||
+		phase == lifecycle.Stopping && svc.state.Want == lifecycle.Down
+	if stuck {
+		p := problem(409, 1, svc.name, "is "+phase.String()+" and will not be "+what+" by itself")
+		p.Hint = "gsvctl start " + svc.name
+		return false, p
+	}
+	return false, nil
+}
