@@ -1,0 +1,51 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"gsv/supervise/definition"
+)
+
+// check says what is wrong with service files: those named, or those of the
+// service directories.
+func check(args []string) (int, error) {
+	s, err := parse(args)
+	if err == errHelp {
+		return 0, nil
+	}
+	if err != nil {
+		return exitUsage, err
+	}
+	if s.command != nil {
+		return exitUsage, fmt.Errorf("check takes service files, not a command")
+	}
+	defs, bad, err := s.load(defaults(false))
+	if err != nil {
+		return exitInvalid, err
+	}
+	warnings := 0
+	for _, b := range bad {
+		fmt.Fprint(os.Stderr, b.Problems.String())
+	}
+	for _, d := range defs {
+		fmt.Fprint(os.Stderr, d.Warnings.String())
+		warnings += len(d.Warnings)
+	}
+	if len(bad) > 0 {
+		return exitInvalid, fmt.Errorf("%d of %d service files cannot be used: %s", len(bad), len(bad)+len(defs), names(bad))
+	}
+	fmt.Printf("%d service files, no errors, %d warnings\n", len(defs), warnings)
+	return 0, nil
+}
+
+func names(bad []definition.Bad) string {
+	text := ""
+	for i, b := range bad {
+		if i > 0 {
+			text += ", "
+		}
+		text += b.Path
+	}
+	return text
+}

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"gsv/control"
+	"gsv/supervise/definition"
+)
+
+// settings are the command line and the environment of gsv.
+type settings struct {
+	services []string // directories; the later wins
+	files    []string // only these service files
+	command  []string // only this command, of `gsv -- COMMAND`
+	socket   string
+	runDir   string
+	logDir   string
+	bound    time.Duration // of an orderly end; 0: none
+	boundSet bool
+	setAside bool
+}
+
+const usage = `usage: gsv [flags]                      supervise every service of the service directories
+       gsv [flags] FILE.toml...         just those
+       gsv [flags] -- COMMAND [ARG...]  one command, as its init: output, input and signals are its own
+       gsv check [FILE...]              say what is wrong with service files
+       gsv version
+
+`
+
+var errHelp = errors.New("help was asked for")
+
+// parse reads the command line, and for what it does not say the environment
+// and then the defaults of the user that gsv runs as.
+func parse(args []string) (settings, error) {
+	s := settings{}
+	flags := pflag.NewFlagSet("gsv", pflag.ContinueOnError)
+	flags.SortFlags = false
+	flags.StringArrayVar(&s.services, "services", nil, "a directory of service files; may be repeated, a later one wins [GSV_SERVICES, separated by colons]")
+	flags.StringVar(&s.socket, "socket", "", "the control socket [GSV_SOCKET]")
+	flags.StringVar(&s.runDir, "run-dir", "", "the directory for what must survive gsv's death [GSV_RUN_DIR]")
+	flags.StringVar(&s.logDir, "log-dir", "", "the directory for logs [GSV_LOG_DIR]")
+	config := flags.String("config", "", "gsv.toml: not supported yet [GSV_CONFIG]")
+	bound := flags.String("shutdown-timeout", "", `when an orderly end kills what is left, such as "8s"; "0s" = never (as PID 1: 8s) [GSV_SHUTDOWN_TIMEOUT]`)
+	flags.Usage = func() {}
+	if n := len(args); n > 0 && args[n-1] == asideFlag {
+		s.setAside, args = true, args[:n-1]
+	}
+	if err := flags.Parse(args); errors.Is(err, pflag.ErrHelp) {
+		fmt.Print(usage + flags.FlagUsages())
+		return s, errHelp
+	} else if err != nil {
+		return s, err
+	}
+	if dash := flags.ArgsLenAtDash(); dash >= 0 {
+		s.command = flags.Args()[dash:]
+		s.files = flags.Args()[:dash]
+		if len(s.command) == 0 {
+			return s, errors.New("there is no command after --")
+		}
+		if len(s.files) > 0 || len(s.services) > 0 {
+			return s, errors.New("a command after -- takes neither service files nor --services")
+		}
+	} else {
+		s.files = flags.Args()
+	}
+	for _, f := range s.files {
+		if !strings.HasSuffix(f, ".toml") {
+			return s, fmt.Errorf("%s is no service file (NAME.toml); to run a command: gsv -- %s", f, strings.Join(s.files, " "))
+		}
+	}
+	if *config = cmp.Or(*config, os.Getenv("GSV_CONFIG")); *config != "" {
+		return s, errors.New("--config (gsv.toml) is not supported yet")
+	}
+	if err := s.setBound(cmp.Or(*bound, os.Getenv("GSV_SHUTDOWN_TIMEOUT"))); err != nil {
+		return s, err
+	}
+	return s, s.complete()
+}
+
+func (s *settings) setBound(text string) error {
+	if text == "" {
+		return nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 {
+		return fmt.Errorf(`--shutdown-timeout: want a duration with a unit, such as "8s", not %q`, text)
+	}
+	s.bound, s.boundSet = d, true
+	return nil
+}
+
+// complete fills in what was not said.
+func (s *settings) complete() error {
+	paths, err := defaultPaths(os.Geteuid(), os.Getenv)
+	if err != nil {
+		return err
+	}
+	if list := os.Getenv("GSV_SERVICES"); len(s.services) == 0 && list != "" {
+		s.services = filepath.SplitList(list)
+	}
+	if len(s.services) == 0 {
+		s.services = []string{paths.services}
+	}
+	s.runDir = cmp.Or(s.runDir, os.Getenv("GSV_RUN_DIR"), paths.run)
+	s.logDir = cmp.Or(s.logDir, os.Getenv("GSV_LOG_DIR"), paths.log)
+	if s.socket == "" {
+		s.socket = os.Getenv("GSV_SOCKET")
+	}
+	s.socket = cmp.Or(s.socket, filepath.Join(s.runDir, "gsv.sock"))
+	for _, p := range []*string{&s.runDir, &s.logDir, &s.socket} {
+		abs, err := filepath.Abs(*p)
+		if err != nil {
+			return fmt.Errorf("cannot tell the working directory: %w", err)
+		}
+		*p = abs
+	}
+	return nil
+}
+
+type paths struct{ services, run, log string }
+
+// defaultPaths are where gsv's files are: the system's for root, else below the
+// user's own directories (XDG Base Directory Specification).
+func defaultPaths(uid int, getenv func(string) string) (paths, error) {
+	if uid == 0 {
+		return paths{"/etc/gsv/services.d", "/run/gsv", "/var/log/gsv"}, nil
+	}
+	home := getenv("HOME")
+	in := func(name, below string) (string, error) {
+		if dir := getenv(name); filepath.IsAbs(dir) {
+			return filepath.Join(dir, "gsv"), nil
+		}
+		if home == "" {
+			return "", fmt.Errorf("neither %s nor HOME is set: give --services, --run-dir and --log-dir", name)
+		}
+		return filepath.Join(home, below, "gsv"), nil
+	}
+	config, err := in("XDG_CONFIG_HOME", ".config")
+	if err != nil {
+		config = ""
+	}
+	state, err2 := in("XDG_STATE_HOME", ".local/state")
+	if err2 != nil {
+		state = ""
+	}
+	run := ""
+	if dir := getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) {
+		run = filepath.Join(dir, "gsv")
+	} else if dir := "/run/user/" + strconv.Itoa(uid); isDir(dir) {
+		run = filepath.Join(dir, "gsv")
+	} else {
+		run = "/tmp/gsv-" + strconv.Itoa(uid)
+	}
+	return paths{filepath.Join(config, "services.d"), run, state}, nil
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// load reads the service files that these settings name.
+func (s *settings) load(d definition.Defaults) ([]*definition.Definition, []definition.Bad, error) {
+	root := os.Geteuid() == 0
+	switch {
+	case s.command != nil:
+		return []*definition.Definition{definition.Command(s.command, d)}, nil, nil
+	case len(s.files) > 0:
+		return definition.LoadFiles(s.files, root, d)
+	}
+	return definition.LoadDirs(s.services, root, d)
+}
+
+func defaults(container bool) definition.Defaults {
+	return definition.Defaults{Container: container, Verbs: control.AllowKeys()}
+}
+
+// release is set by the build of a release.
+var release string
+
+// version is the release's, or of a build from a checkout the commit's.
+func version() string {
+	if release != "" {
+		return release
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "development"
+	}
+	v := "development"
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.revision" && len(setting.Value) >= 12 {
+			v += " " + setting.Value[:12]
+		}
+	}
+	return v
+}
