@@ -144,10 +144,14 @@ func hasEntry(pid int, entry []byte) bool {
 		return false
 	}
 	defer unix.Close(fd)
+	return contains(func(b []byte) (int, error) { return unix.Read(fd, b) }, entry)
+}
+
+func contains(read func([]byte) (int, error), entry []byte) bool {
 	buf := make([]byte, len(entry)+16<<10)
 	n := 1 // buf[0] is the NUL before the first entry
 	for {
-		m, err := unix.Read(fd, buf[n:])
+		m, err := read(buf[n:])
 		if err == unix.EINTR {
 			continue
 		}

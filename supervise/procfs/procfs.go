@@ -162,17 +162,24 @@ func Catches(pid int, sig syscall.Signal) (caught, ignored bool, err error) {
 	}
 	var buf [8192]byte // Groups: may be long, and comes before the signals
 	b, err := readStatus(buf[:], pid)
+	if err == nil {
+		caught, ignored, err = catches(b, sig)
+	}
 	if err != nil {
 		return false, false, fmt.Errorf("cannot read the signals of process %d: %w", pid, err)
 	}
-	cgt, err1 := mask(b, "SigCgt:\t")
-	blk, err3 := mask(b, "SigBlk:\t")
-	ign, err2 := mask(b, "SigIgn:\t")
+	return caught, ignored, nil
+}
+
+func catches(status []byte, sig syscall.Signal) (caught, ignored bool, err error) {
+	cgt, err1 := mask(status, "SigCgt:\t")
+	ign, err2 := mask(status, "SigIgn:\t")
+	blk, err3 := mask(status, "SigBlk:\t")
 	if err := errors.Join(err1, err2, err3); err != nil {
-		return false, false, fmt.Errorf("cannot read the signals of process %d: %w", pid, err)
+		return false, false, errStat
 	}
 	bit := uint64(1) << (sig - 1)
-	return (cgt|blk)&bit != 0, ign&bit != 0, nil
+	return (cgt|blk&^ign)&bit != 0, ign&bit != 0, nil
 }
 
 // readStatus reads /proc/PID/status, whose length has no bound worth a buffer:
