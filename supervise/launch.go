@@ -141,9 +141,6 @@ func (s *Supervisor) output(svc *service, gen, uid int) (files, keep []guardian.
 	if err != nil {
 		return nil, nil, err
 	}
-	if file, ok := svc.out.(*logs.File); ok {
-		svc.logFrom = file.Size()
-	}
 	if err := s.pump.Add(key, logs.Path(s.fifoDir(), key), svc.out); err != nil {
 		child.Close()
 		held.Close()

@@ -23,12 +23,11 @@ func (s *Supervisor) attemptLog(svc *service, gen int, done func([]string)) {
 		return
 	}
 	key := logs.Key{Name: svc.name, Gen: gen}
-	from := svc.logFrom
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), syncTime)
 		defer cancel()
 		s.pump.Sync(ctx, key)
-		text, err := logs.Since(file.Path(), from, attemptLines)
+		text, err := file.Attempt(gen, attemptLines)
 		if err != nil {
 			text = []byte("(its log cannot be read: " + err.Error() + ")")
 		}

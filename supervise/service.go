@@ -19,17 +19,16 @@ import (
 
 // A service is one service as the loop knows it.
 type service struct {
-	name    string
-	def     *definition.Definition // what the running process was started by; nil: its file was never good
-	next    *definition.Definition // taken at the next start; nil: def is up to date
-	bad     string                 // what is wrong with its file, rendered; "" if nothing is
-	policy  lifecycle.Policy
-	state   lifecycle.State
-	runs    map[int]*run
-	since   time.Time // when its phase began
-	out     logs.Sink
-	gone    bool  // its file is gone: forgotten once it is stopped
-	logFrom int64 // where the output of its newest run begins in the log file
+	name   string
+	def    *definition.Definition // what the running process was started by; nil: its file was never good
+	next   *definition.Definition // taken at the next start; nil: def is up to date
+	bad    string                 // what is wrong with its file, rendered; "" if nothing is
+	policy lifecycle.Policy
+	state  lifecycle.State
+	runs   map[int]*run
+	since  time.Time // when its phase began
+	out    logs.Sink
+	gone   bool // its file is gone: forgotten once it is stopped
 
 	changed chan struct{} // closed at the next change; nil: nobody waits
 	recent  []string      // ids of its last operations that have ended

@@ -31,6 +31,7 @@ type File struct {
 	mu       sync.Mutex
 	at       identity // of what is open
 	watchers []chan struct{}
+	origins  [2]origin // of the newest runs, the newest first
 }
 
 // NewFile returns the File LOG-DIR/NAME.log. It touches no disk.
@@ -262,6 +263,10 @@ func (f *File) write(r *run, s *scratch, limit int64) (int64, error) {
 		f.copying = true
 		n, err = f.copy(r, s, end, limit)
 	}
+	if n > 0 && !r.begun {
+		r.begun = true
+		f.begin(r.key.Gen, end)
+	}
 	if f.gap > 0 {
 		if n == 0 {
 			_ = unix.Ftruncate(f.fd, start) // the mark goes with what it speaks of
@@ -361,6 +366,19 @@ func bare(err error) error {
 func (f *File) recovered(s *scratch) {
 	s.p.problem(Problem{Name: f.name, Dropped: f.gap})
 	f.gap = 0
+}
+
+// An origin is where in the file the output of a run begins.
+type origin struct {
+	gen int
+	off int64
+}
+
+// begin remembers the origin of a run; those of the last two are kept.
+func (f *File) begin(gen int, off int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.origins = [2]origin{{gen, off}, f.origins[0]}
 }
 
 // watch returns a channel that gets a value after the file has grown, at most

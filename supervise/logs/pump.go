@@ -48,6 +48,7 @@ type run struct {
 	sink   Sink
 	fresh  bool   // not seen empty yet: it may have ended before it was opened
 	moved  int64  // bytes taken out of the FIFO so far
+	begun  bool   // something of it is in the file
 	grown  bool   // the FIFO has been given its full size, or may not have it
 	part   []byte // Lines: the begin of a line whose end has not come
 	cut    bool   // Lines: part continues a line that was too long

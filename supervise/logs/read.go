@@ -20,23 +20,26 @@ const MaxTail = 4 << 20
 // has no lines.
 func Tail(path string, n int) ([]byte, error) { return Since(path, 0, n) }
 
-// Since is Tail for what follows the first off bytes: with off the Size before
-// an attempt, what that attempt said. Where the file has become shorter than
-// off since, all of it counts.
+// Since is Tail for what follows the first off bytes. Where the file has become
+// shorter than off since, all of it counts.
 func Since(path string, off int64, n int) ([]byte, error) {
-	b, err := since(path, off, n)
+	b, err := between(path, off, -1, n)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read log: %w", err)
 	}
 	return b, nil
 }
 
-func since(path string, off int64, n int) ([]byte, error) {
+// between is Since for what comes before the byte at end; below 0: all.
+func between(path string, off, end int64, n int) ([]byte, error) {
 	file, size, err := openLog(path)
 	if file == nil {
 		return nil, err
 	}
 	defer file.Close()
+	if end >= 0 {
+		size = min(size, end)
+	}
 	if off > size || off < 0 {
 		off = 0
 	}
@@ -52,13 +55,25 @@ func since(path string, off int64, n int) ([]byte, error) {
 	return b[:m], err
 }
 
-// Size is how long the log file is, in bytes; 0 where there is none.
-func (f *File) Size() int64 {
-	st, err := os.Lstat(f.Path())
-	if err != nil || !st.Mode().IsRegular() {
-		return 0
+// Attempt returns the last n lines of what run gen, one of the last two, has
+// written to the file since this File was made. A run that wrote nothing, or is
+// not known, has no lines.
+func (f *File) Attempt(gen, n int) ([]byte, error) {
+	f.mu.Lock()
+	origins := f.origins
+	f.mu.Unlock()
+	end := int64(-1)
+	for _, o := range origins {
+		if o.gen == gen && gen != 0 {
+			b, err := between(f.Path(), o.off, end, n)
+			if err != nil {
+				return nil, fmt.Errorf("cannot read log: %w", err)
+			}
+			return b, nil
+		}
+		end = o.off
 	}
-	return st.Size()
+	return nil, nil
 }
 
 // openLog opens a log file for reading, nil if there is none.

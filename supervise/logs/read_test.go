@@ -89,13 +89,10 @@ func TestTailOfAHugeFile(t *testing.T) {
 
 func TestSince(t *testing.T) {
 	file := NewFile(t.TempDir(), "web")
-	if n := file.Size(); n != 0 {
-		t.Errorf("%d bytes in no file", n)
-	}
 	if err := os.WriteFile(file.Path(), []byte("a\nb\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	off := file.Size()
+	const off = int64(len("a\nb\n"))
 	if err := os.WriteFile(file.Path(), []byte("a\nb\nc\nd\ne\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -106,6 +103,36 @@ func TestSince(t *testing.T) {
 	}{{off, -1, "c\nd\ne\n"}, {off, 10, "c\nd\ne\n"}, {off, 2, "d\ne\n"}, {10, 5, ""}, {99, 1, "e\n"}, {-1, 1, "e\n"}} {
 		if got, err := Since(file.Path(), tt.off, tt.n); err != nil || string(got) != tt.want {
 			t.Errorf("%d, %d: %q, %v", tt.off, tt.n, got, err)
+		}
+	}
+}
+
+func TestAttempt(t *testing.T) {
+	r := newRig(t)
+	file := NewFile(r.logs, "web")
+	for _, run := range []struct {
+		gen  int
+		text string
+	}{{1, "lost from sight\n"}, {2, "two\n"}, {3, ""}, {4, "four\nagain\n"}} {
+		key := Key{"web", run.gen}
+		child, keep, err := Make(r.fifos, key, -1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Add(key, Path(r.fifos, key), file); err != nil {
+			t.Fatal(err)
+		}
+		r.write(child, run.text)
+		child.Close()
+		keep.Close()
+		<-r.drained
+	}
+	for _, tt := range []struct {
+		gen, n int
+		want   string
+	}{{4, 9, "four\nagain\n"}, {4, 1, "again\n"}, {2, 9, "two\n"}, {1, 9, ""}, {3, 9, ""}, {0, 9, ""}} {
+		if got, err := file.Attempt(tt.gen, tt.n); err != nil || string(got) != tt.want {
+			t.Errorf("run %d, %d lines: %q, %v; want %q", tt.gen, tt.n, got, err, tt.want)
 		}
 	}
 }
