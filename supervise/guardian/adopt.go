@@ -62,7 +62,7 @@ func (g *guardian) adopt(q request) {
 }
 
 func newWatch(pid int) (*watch, error) {
-	if pid <= 0 {
+	if pid <= 1 { // of 1, a kill of the group would be one of everything
 		return nil, unix.ESRCH
 	}
 	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
@@ -112,8 +112,11 @@ func (w *watch) wait(c *child, ended chan<- watchEnd, quit <-chan struct{}) {
 func (w *watch) poll(events int16) error {
 	return w.raw.Read(func(fd uintptr) bool {
 		p := [1]unix.PollFd{{Fd: int32(fd), Events: events}}
-		_, err := unix.Poll(p[:], 0)
-		return err == nil && p[0].Revents&(events|unix.POLLNVAL) != 0
+		n, err := unix.Poll(p[:], 0)
+		for err == unix.EINTR {
+			n, err = unix.Poll(p[:], 0)
+		}
+		return n > 0 && p[0].Revents&(events|unix.POLLNVAL) != 0
 	})
 }
 
@@ -145,4 +148,5 @@ func (g *guardian) watchEnded(w watchEnd) {
 	c.status, c.unknown = w.status, !w.known
 	g.end(c)
 	g.settle(c)
+	g.checkLeft() // it may have been the last of another run's group
 }

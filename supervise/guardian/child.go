@@ -41,7 +41,7 @@ type request struct {
 	lost  bool // files were lost on the way
 }
 
-// started carries out a start. Whatever goes wrong is the run's end, not ours.
+// startRun carries out a start. Whatever goes wrong is the run's end, not ours.
 func (g *guardian) startRun(q request) {
 	r := run{q.key, q.n}
 	if c := g.runs[r]; c != nil {
@@ -149,7 +149,7 @@ func (g *guardian) reap() {
 		default:
 		}
 	}
-	if n > len(ended) {
+	if n > 0 {
 		g.checkLeft()
 	}
 	for _, c := range ended {

@@ -3,7 +3,6 @@ package guardian
 import (
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -41,15 +40,8 @@ type run struct {
 	n   uint64
 }
 
-// A packet is a message on its way, with its files.
-type packet struct {
-	message
-	spec        []byte // of a start
-	files, keep []File
-	last        bool // the sender ends after it
-}
-
 // Dial takes the socket with number fd over, 3 for a supervisor that Run has started, says hello and waits for the answer.
+// A supervisor must go on to Running within 30 seconds of its start.
 func Dial(fd int) (*Client, error) {
 	if err := unix.SetNonblock(fd, true); err != nil {
 		return nil, fmt.Errorf("cannot use the guardian's socket: %w", err)
@@ -284,77 +276,6 @@ func (c *Client) deliver(p *packet) error {
 	return nil
 }
 
-// seal completes the message of a start and returns the files to send with it.
-func (p *packet) seal() ([]int, error) {
-	if len(p.key) > maxKey || len(p.files)+len(p.keep) >= maxFiles {
-		return nil, syscall.EINVAL
-	}
-	var fds []int
-	for _, list := range [...][]File{p.files, p.keep} {
-		for _, f := range list {
-			fd, err := number(f.File)
-			if err != nil {
-				return nil, err
-			}
-			fds = append(fds, fd)
-		}
-	}
-	p.split = uint8(len(p.files))
-	if p.body = p.spec; len(p.spec) > maxInline {
-		fd, err := specFile(p.spec)
-		if err != nil {
-			return nil, err
-		}
-		fds = append(fds, fd)
-		p.body, p.flags = nil, flagSpecFile
-	}
-	p.message.files = uint8(len(fds))
-	return fds, nil
-}
-
-// number returns f's descriptor without what f.Fd does: that makes the open file description, which others share, blocking.
-func number(f *os.File) (fd int, err error) {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return -1, syscall.EBADF
-	}
-	if raw.Control(func(n uintptr) { fd = int(n) }) != nil {
-		return -1, syscall.EBADF
-	}
-	return fd, nil
-}
-
-// specFile returns a memory file that holds b.
-func specFile(b []byte) (int, error) {
-	fd, err := unix.MemfdCreate("gsv spec", unix.MFD_CLOEXEC)
-	if err != nil {
-		return -1, err
-	}
-	for off := 0; off < len(b); {
-		n, err := unix.Pwrite(fd, b[off:], int64(off))
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil {
-			_ = unix.Close(fd)
-			return -1, err
-		}
-		off += n
-	}
-	return fd, nil
-}
-
-// close closes the files that are not shared.
-func (p *packet) close() {
-	for _, list := range [...][]File{p.files, p.keep} {
-		for _, f := range list {
-			if !f.Shared {
-				_ = f.Close() // may be listed twice
-			}
-		}
-	}
-}
-
 // abandon ends the client when the guardian is gone: rest are the packets that were taken from the queue.
 func (c *Client) abandon(rest []*packet) {
 	c.socket.shutdown() // so that receive ends
@@ -389,36 +310,4 @@ func (c *Client) receive() {
 	c.wake()
 	<-c.drained // it sends events too
 	c.socket.close()
-}
-
-// event returns what m tells, or nil.
-func (m *message) event() Event {
-	switch m.kind {
-	case kindStarted:
-		return Started{Key: m.key, N: m.n, Pid: int(m.pid), StartTime: m.num}
-	case kindEnded:
-		e := Ended{
-			Key: m.key, N: m.n, Pid: int(m.pid), Status: syscall.WaitStatus(m.status),
-			Left: m.flags&flagLeft != 0, Unknown: m.flags&flagUnknown != 0,
-			At: time.Now().Add(time.Duration(m.at) - boottime()),
-		}
-		if m.failure.Step != 0 {
-			e.Failure = new(m.failure)
-		}
-		return e
-	case kindEmpty:
-		return Empty{Key: m.key, N: m.n}
-	case kindSignalled:
-		return Signalled{Token: m.num, Errno: m.failure.Errno}
-	case kindTold:
-		return Told{Seq: m.n, Signal: syscall.Signal(m.status)}
-	}
-	return nil
-}
-
-// boottime returns the time since boot, suspends included.
-func boottime() time.Duration {
-	var t unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &t) // cannot fail: Linux 2.6.39
-	return time.Duration(t.Nano())
 }

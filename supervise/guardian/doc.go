@@ -8,7 +8,7 @@
 //     From the third death on before one said that it serves, the next is told to set its state aside.
 //  2. The new one says hello, asks what is running, and goes on. No start is done twice: a run is known by its service's key and its
 //     number n, and a start that is repeated is answered again. No end is lost: it is kept, and told to every new supervisor, until it is acknowledged.
-//  3. A supervisor that leaves a message unacknowledged for 30 seconds is killed.
+//  3. A supervisor that leaves a message unacknowledged, or does not ask what is running, for 30 seconds is killed.
 //
 // The two talk over a SOCK_SEQPACKET socketpair, one message a packet, files by SCM_RIGHTS: see message.
 package guardian

@@ -5,6 +5,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"gsv/supervise/spawn"
 )
 
@@ -80,4 +82,36 @@ type Process struct {
 type File struct {
 	*os.File
 	Shared bool
+}
+
+// event returns what m tells, or nil.
+func (m *message) event() Event {
+	switch m.kind {
+	case kindStarted:
+		return Started{Key: m.key, N: m.n, Pid: int(m.pid), StartTime: m.num}
+	case kindEnded:
+		e := Ended{
+			Key: m.key, N: m.n, Pid: int(m.pid), Status: syscall.WaitStatus(m.status),
+			Left: m.flags&flagLeft != 0, Unknown: m.flags&flagUnknown != 0,
+			At: time.Now().Add(time.Duration(m.at) - boottime()),
+		}
+		if m.failure.Step != 0 {
+			e.Failure = new(m.failure)
+		}
+		return e
+	case kindEmpty:
+		return Empty{Key: m.key, N: m.n}
+	case kindSignalled:
+		return Signalled{Token: m.num, Errno: m.failure.Errno}
+	case kindTold:
+		return Told{Seq: m.n, Signal: syscall.Signal(m.status)}
+	}
+	return nil
+}
+
+// boottime returns the time since boot, suspends included.
+func boottime() time.Duration {
+	var t unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &t) // cannot fail: Linux 2.6.39
+	return time.Duration(t.Nano())
 }

@@ -102,7 +102,9 @@ func (g *guardian) arm() {
 	}
 	earlier(g.until)
 	earlier(g.super.again)
-	earlier(g.overdue())
+	if !g.super.mute {
+		earlier(g.overdue())
+	}
 	if next.IsZero() {
 		g.timer.Stop()
 		return
@@ -110,8 +112,11 @@ func (g *guardian) arm() {
 	g.timer.Reset(time.Until(next))
 }
 
-// overdue returns when the supervisor's time is over, or zero if it owes nothing.
+// overdue returns when the supervisor's time is over, or zero if it owes nothing. What a new one owes is to ask what is running.
 func (g *guardian) overdue() time.Time {
+	if g.super.pid != 0 && !g.super.listening {
+		return g.super.began.Add(g.opts.limits.ack)
+	}
 	for len(g.due) > 0 && !g.owed(g.due[0]) {
 		g.due = g.due[1:]
 	}
@@ -141,8 +146,8 @@ func (g *guardian) tick(now time.Time) {
 		g.super.again = time.Time{}
 		g.startSupervisor()
 	}
-	if past(g.overdue()) {
-		g.due = nil
+	if past(g.overdue()) && !g.super.mute {
+		g.due, g.super.mute = nil, true
 		g.say("supervisor does not answer, killing it")
 		g.super.kill()
 	}
@@ -198,6 +203,7 @@ func (g *guardian) killAll() {
 		return
 	}
 	g.killing, g.status, g.until = true, 0, time.Now().Add(g.opts.limits.kill)
+	g.super.again = time.Time{}
 	g.super.kill()
 	for _, c := range g.runs {
 		_ = c.signalGroup(unix.SIGKILL) // gone, then

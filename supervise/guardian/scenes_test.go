@@ -87,6 +87,7 @@ func sceneStatus(s *scene) {
 	if _, e := s.run("web", 102, spec, files...); e.Status != 4<<8 {
 		s.fail("%+v, want exit 4", e)
 	}
+	s.flush()
 	if _, err := null.Stat(); err == nil {
 		s.fail("a file that was not shared is still open")
 	}

@@ -21,6 +21,7 @@ type supervisor struct {
 	out       *outbox
 	received  chan request // nil once closed
 	listening bool         // it has asked what is running: it is told what happens
+	mute      bool         // it has been killed for its silence
 
 	began  time.Time
 	again  time.Time // when the next is to be started
@@ -70,7 +71,7 @@ func (g *guardian) launchSupervisor() error {
 		return err
 	}
 	s := &g.super
-	s.pid, s.process, s.ended = process.Pid, process, ""
+	s.pid, s.process, s.ended, s.mute = process.Pid, process, "", false
 	s.socket, s.out, s.received = socket, newOutbox(socket), make(chan request)
 	go receiveRequests(socket, s.received, g.quit)
 	return nil

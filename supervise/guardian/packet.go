@@ -1,0 +1,87 @@
+package guardian
+
+import (
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// A packet is a message on its way, with its files.
+type packet struct {
+	message
+	spec        []byte // of a start
+	files, keep []File
+	last        bool // the sender ends after it
+}
+
+// seal completes the message of a start and returns the files to send with it.
+func (p *packet) seal() ([]int, error) {
+	if len(p.key) > maxKey || len(p.files)+len(p.keep) >= maxFiles {
+		return nil, syscall.EINVAL
+	}
+	var fds []int
+	for _, list := range [...][]File{p.files, p.keep} {
+		for _, f := range list {
+			fd, err := number(f.File)
+			if err != nil {
+				return nil, err
+			}
+			fds = append(fds, fd)
+		}
+	}
+	p.split = uint8(len(p.files))
+	if p.body = p.spec; len(p.spec) > maxInline {
+		fd, err := specFile(p.spec)
+		if err != nil {
+			return nil, err
+		}
+		fds = append(fds, fd)
+		p.body, p.flags = nil, flagSpecFile
+	}
+	p.message.files = uint8(len(fds))
+	return fds, nil
+}
+
+// number returns f's descriptor without what f.Fd does: that makes the open file description, which others share, blocking.
+func number(f *os.File) (fd int, err error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return -1, syscall.EBADF
+	}
+	if raw.Control(func(n uintptr) { fd = int(n) }) != nil {
+		return -1, syscall.EBADF
+	}
+	return fd, nil
+}
+
+// specFile returns a memory file that holds b.
+func specFile(b []byte) (int, error) {
+	fd, err := unix.MemfdCreate("gsv spec", unix.MFD_CLOEXEC)
+	if err != nil {
+		return -1, err
+	}
+	for off := 0; off < len(b); {
+		n, err := unix.Pwrite(fd, b[off:], int64(off))
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			_ = unix.Close(fd)
+			return -1, err
+		}
+		off += n
+	}
+	return fd, nil
+}
+
+// close closes the files that are not shared.
+func (p *packet) close() {
+	for _, list := range [...][]File{p.files, p.keep} {
+		for _, f := range list {
+			if !f.Shared {
+				_ = f.Close() // may be listed twice
+			}
+		}
+	}
+}
