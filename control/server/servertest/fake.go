@@ -13,7 +13,7 @@ import (
 )
 
 // A Fake is a supervisor without processes. Verbs are done at once and well, unless Script says otherwise or they are held.
-// Its methods may be called by many goroutines at once; the fields are set before it serves.
+// Its methods may be called by many goroutines at once; the fields are set before it serves, or by Configure.
 type Fake struct {
 	// Script is called for each new operation and says how it ends; what it leaves without a result goes on until Finish. Nil = all is well.
 	Script func(r status.Request, op *status.Operation) error
@@ -63,6 +63,9 @@ func (f *Fake) look(read func()) <-chan struct{} {
 	return f.changed
 }
 
+// Configure sets fields while it serves.
+func (f *Fake) Configure(set func(*Fake)) { f.update(func() { set(f) }) }
+
 // Set changes a service.
 func (f *Fake) Set(name string, change func(*status.Service)) {
 	f.update(func() {
@@ -83,6 +86,19 @@ func (f *Fake) Finish(id string, change func(*status.Operation)) {
 			op.Ended = time.Now()
 		}
 		f.ops[id] = op
+	})
+}
+
+// FinishAll is Finish of every operation that goes on.
+func (f *Fake) FinishAll(change func(*status.Operation)) {
+	f.update(func() {
+		for id, op := range f.ops {
+			if !op.Done() {
+				change(&op)
+				op.Ended = time.Now()
+				f.ops[id] = op
+			}
+		}
 	})
 }
 
@@ -153,7 +169,9 @@ func (f *Fake) Service(name string) (s status.Service, ok bool) {
 
 // Do is server.Supervisor's.
 func (f *Fake) Do(_ context.Context, r status.Request) (op status.Operation, err error) {
+	var requests chan status.Request
 	f.update(func() {
+		requests = f.Requests
 		known := false
 		if op, known = f.ops[r.ID]; known {
 			return
@@ -170,8 +188,8 @@ func (f *Fake) Do(_ context.Context, r status.Request) (op status.Operation, err
 			f.ops[r.ID] = op
 		}
 	})
-	if err == nil && f.Requests != nil {
-		f.Requests <- r
+	if err == nil && requests != nil {
+		requests <- r
 	}
 	return op, err
 }

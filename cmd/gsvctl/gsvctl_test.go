@@ -1,0 +1,495 @@
+package main
+
+import (
+	"bytes"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"gsv/control"
+	"gsv/control/server"
+	"gsv/control/server/servertest"
+	"gsv/supervise/status"
+)
+
+// buffer is a place to write to for many.
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// A site is a gsv that is imitated, and calls of gsvctl to it.
+type site struct {
+	*servertest.Fake
+	path       string
+	interrupts chan os.Signal
+	live       bool
+}
+
+func newSite(t *testing.T, names ...string) *site {
+	t.Helper()
+	s := &site{Fake: servertest.New(names...), path: filepath.Join(t.TempDir(), "s")}
+	s.serve(t)
+	return s
+}
+
+// serve answers until the test ends or what it returns is called.
+func (s *site) serve(t *testing.T) (stop func()) {
+	t.Helper()
+	l, err := net.Listen("unix", s.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := server.New(s, server.Options{UID: uint32(os.Geteuid())})
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Serve(l) }()
+	stop = sync.OnceFunc(func() {
+		srv.Close()
+		<-ended
+	})
+	t.Cleanup(stop)
+	return stop
+}
+
+// call is gsvctl with these arguments.
+func (s *site) call(args ...string) (code int, out, err string) {
+	var o, e buffer
+	env := map[string]string{"GSV_SOCKET": s.path, "GSV_HOST": "app01", "PATH": "/nonexistent"}
+	c := &cli{env: func(name string) string { return env[name] }, out: &o, err: &e, uid: os.Geteuid(), now: time.Now, interrupts: s.interrupts, live: s.live}
+	code = c.run(args)
+	return code, o.String(), e.String()
+}
+
+// expect calls gsvctl and holds it to the exit status and to parts of what it printed; "" = nothing at all.
+func (s *site) expect(t *testing.T, line string, code int, out, err string) {
+	t.Helper()
+	gotCode, gotOut, gotErr := s.call(strings.Fields(line)...)
+	if gotCode != code || !fits(gotOut, out) || !fits(gotErr, err) {
+		t.Errorf("gsvctl %s: exit %d, want %d\nstdout: %q, want %q\nstderr: %q, want %q", line, gotCode, code, gotOut, out, gotErr, err)
+	}
+}
+
+func fits(got, want string) bool {
+	if want == "" {
+		return got == ""
+	}
+	return strings.Contains(got, want)
+}
+
+func TestVerdicts(t *testing.T) {
+	s := newSite(t, "web", "db")
+	s.Script = func(r status.Request, op *status.Operation) error {
+		op.Started = time.Now().Add(-1600 * time.Millisecond)
+		op.Result, op.Pid, op.Serving = status.OK, 123, true
+		switch {
+		case r.Verb == "hup" && r.Service == "web":
+			op.Detail, op.Release = "6 workers new", "42"
+		case r.Verb == "hup":
+			op.Result, op.Error, op.Release, op.Log = status.Failed, "check-command exited 255 (nothing was signalled)", "41", []string{"syntax error"}
+		case r.Verb == "restart" && r.Service == "db":
+			op.Result, op.Error, op.Serving, op.Hint = status.Failed, "exit 255", false, "mend the code and run this again"
+		case r.Verb == "stop" && r.Service == "db":
+			op.Already, op.Pid = true, 0
+		case r.Verb == "stop":
+			op.Pid = 0
+		case r.Verb == "once":
+			return &status.Problem{Detail: "NOT started: it is running", Hint: "stop it first", ExitCode: control.Failed}
+		case r.Verb == "quit":
+			op.Result, op.Error, op.Serving = status.Failed, "one process cannot be killed", false
+		}
+		return nil
+	}
+	for _, tt := range []struct {
+		line     string
+		code     int
+		out, err string
+	}{
+		{"hup web", 0, "web@app01: reloaded, 6 workers new in 1.6 s, release 42\n", ""},
+		{"reload web", 0, "web@app01: reloaded, ", ""},
+		{"hup db", 1, "", "db@app01: NOT reloaded, release 41 still serves: check-command exited 255 (nothing was signalled)\n  | syntax error\n"},
+		{"restart web", 0, "web@app01: restarted, pid 123 in 1.6 s\n", ""},
+		{"restart db", 1, "", "db@app01: restart FAILED, db is DOWN: exit 255; mend the code and run this again\n"},
+		{"start web", 0, "web@app01: started, pid 123 in 1.6 s\n", ""},
+		{"stop web", 0, "web@app01: stopped in 1.6 s\n", ""},
+		{"stop db", 0, "db@app01: already stopped\n", ""},
+		{"once web", 1, "", "web@app01: NOT started: it is running\nhint: stop it first\n"},
+		{"quit web", 1, "", "web@app01: graceful stop FAILED: one process cannot be killed\n"},
+		{"usr1 web", 0, "web@app01: USR1 sent, pid 123\n", ""},
+		{"signal SIGhup web", 0, "web@app01: HUP sent, pid 123\n", ""},
+		{"kill -HUP web", 0, "web@app01: HUP sent, pid 123\n", ""},
+		{"kill -s HUP web", 0, "web@app01: HUP sent, pid 123\n", ""},
+		{"kill -9 web", 0, "web@app01: KILL sent, pid 123\n", ""},
+		{"kill web", 0, "web@app01: KILL sent, pid 123\n", ""},
+		{"pause web", 0, "web@app01: STOP sent, pid 123\n", ""},
+		{"-q start web", 0, "", ""},
+		{"start web -q", 0, "", ""},
+		{"-q restart db", 1, "", "db is DOWN"},
+		{"start web --json", 0, `"result":"ok"`, ""},
+		{"restart db --json", 1, `"result":"failed"`, ""},
+		{"start nosuch", 4, "", "nosuch@app01: no such service"},
+		{"start nosuch --json", 4, `"exit_code":4`, "nosuch@app01: no such service"},
+		{"start web nosuch", 4, "", "nosuch@app01: no such service"},
+		{"start w* nosuch* @none", 4, "", "@none@app01: no such service"},
+		{"start w*", 0, "web@app01: started", ""},
+		{"hup web db", 1, "web@app01: reloaded", "db@app01: NOT reloaded"},
+		{"hup --all", 1, "web@app01: reloaded", "db@app01: NOT reloaded"},
+		{"--timeout 1m hup web", 0, "reloaded", ""},
+		{"hup --timeout=1m web", 0, "reloaded", ""},
+		{"ttin web -n 3", 0, "web@app01: workers added", ""},
+		{"ttin -n3 web", 0, "web@app01: workers added", ""},
+		{"hup -- web", 0, "reloaded", ""},
+	} {
+		s.expect(t, tt.line, tt.code, tt.out, tt.err)
+	}
+}
+
+func TestUsage(t *testing.T) {
+	s := newSite(t, "web")
+	s.Requests = make(chan status.Request, 100)
+	for _, tt := range []struct{ line, err string }{
+		{"", "usage: gsvctl"},
+		{"hup", "hup needs a service, or --all"},
+		{"hup all", "hint: gsvctl hup --all"},
+		{"restart all", "hint: gsvctl restart --all"},
+		{"hup web --all", "either names or --all"},
+		{"shutdown web", "hint: to stop a service: gsvctl stop web"},
+		{"update", "hint: gsvctl apply\n"},
+		{"reread", "hint: gsvctl apply\n"},
+		{"daemon-reload", "hint: gsvctl apply\n"},
+		{"tail web", "hint: gsvctl logs web\n"},
+		{"list", "hint: gsvctl status\n"},
+		{"graceful web", "hint: gsvctl hup web\n"},
+		{"exit", "hint: gsvctl shutdown\n"},
+		{"web hup", "hint: gsvctl hup web\n"},
+		{"web restart db", "hint: gsvctl restart web db\n"},
+		{"restrat web", "hint: did you mean restart?"},
+		{"xyzzy", "hint: gsvctl --help lists them"},
+		{"replace web", "replace: not supported yet"},
+		{"ps web", "ps: not supported yet"},
+		{"logs --since 1h web", "--since: not supported yet"},
+		{"logs --op x web", "--op: not supported yet"},
+		{"-H app01 hup web", "-H: not supported yet"},
+		{"hup --no-check web", "--no-check: not supported yet"},
+		{"hup --reset web", "hup takes no --reset"},
+		{"hup -x web", "hup takes no -x"},
+		{"--frob hup web", "hup takes no --frob"},
+		{"-- ", "usage: gsvctl"},
+		{"hup --timeout", "--timeout needs a value"},
+		{"hup --timeout 20 web", "with its unit"},
+		{"hup --timeout -1s web", "with its unit"},
+		{"hup --no-wait=yes web", "--no-wait takes no value"},
+		{"ttin web -n 0", "from 1"},
+		{"ttin web -n x", "-n takes a number"},
+		{"ttin web 3", "hint: how many: -n 3"},
+		{"logs -n x web", "-n takes a number"},
+		{"signal", "needs a signal"},
+		{"signal web", "there is no signal"},
+		{"signal USR1", "needs a service"},
+		{"signal FOO web", "there is no signal"},
+		{"wait web", "for what"},
+		{"wait web --for lunch", "ready, running or stopped"},
+		{"wait --for ready", "needs a service"},
+		{"wait --op x web", "--op stands alone"},
+		{"completion tcsh", "bash, zsh, fish"},
+		{"version web", "takes no name"},
+	} {
+		s.expect(t, tt.line, 2, "", tt.err)
+	}
+	if code, _, err := s.call("hup", ""); code != 2 || !strings.Contains(err, "empty") {
+		t.Errorf("an empty name: exit %d, %s", code, err)
+	}
+	if len(s.Requests) > 0 {
+		t.Errorf("%+v was done", <-s.Requests)
+	}
+}
+
+func TestHelp(t *testing.T) {
+	s := newSite(t)
+	s.expect(t, "--help", 0, "hup, reload", "")
+	s.expect(t, "-h", 0, "exit status:", "")
+	s.expect(t, "ttin --help", 0, "-n N", "")
+	for _, v := range control.Verbs() {
+		s.expect(t, v.Name+" --help", 0, v.Doc, "")
+	}
+}
+
+func TestStatus(t *testing.T) {
+	s := newSite(t, "db", "web", "worker")
+	s.Set("db", func(s *status.Service) {
+		s.State, s.Pid, s.Ready = status.Stopped, 0, false
+		s.LastExit = &status.Exit{Signal: "KILL"}
+	})
+	s.Set("worker", func(s *status.Service) {
+		s.Groups, s.LastReload = []string{"jobs"}, &status.Reload{Result: status.Failed}
+	})
+	s.Log = map[string]string{"web": "1\n2\n3\n4\n5\n6\nno end"}
+	for _, tt := range []struct {
+		line     string
+		code     int
+		out, err string
+	}{
+		{"status", 0, "db      stopped", ""},
+		{"status --all", 0, "worker  running", ""},
+		{"status", 0, "ended by KILL", ""},
+		{"status web", 0, "pid", ""},
+		{"status db", 3, "db    stopped", ""},
+		{"status web db", 3, "web   running", ""},
+		{"status worker", 9, "last reload failed", ""},
+		{"status web @jobs", 9, "worker  running", ""},
+		{"status worker db", 3, "worker", ""},
+		{"status nosuch", 4, "", "nosuch@app01: no such service"},
+		{"status web nosuch", 4, "web   running", "nosuch@app01: no such service"},
+		{"status x*", 4, "", "x*@app01: no such service"},
+		{"status -q db", 3, "", ""},
+		{"status --json", 0, `{"services":[{"name":"db"`, ""},
+		{"status web --json", 0, `"workers":[{"pid":1101`, ""},
+		{"status w* --json", 9, `{"services":[{"name":"web"`, ""},
+		{"status x* --json", 4, `"exit_code":4`, "no such service"},
+	} {
+		if tt.line == "status web" {
+			tt.out = "  | 6\n  | no end\n"
+		}
+		s.expect(t, tt.line, tt.code, tt.out, tt.err)
+	}
+	if _, out, _ := s.call("status"); strings.Count(out, "\n") != 3 {
+		t.Errorf("not a line a service: %q", out)
+	}
+}
+
+func TestLogs(t *testing.T) {
+	s := newSite(t, "db", "web")
+	s.Log = map[string]string{"web": "1\n2\n\x1b[31m3", "db": "a\n" + strings.Repeat("b", 100<<10) + "\n"}
+	s.expect(t, "logs web", 0, "1\n2\n\x1b[31m3", "")
+	s.expect(t, "logs -n1 web", 0, "\x1b[31m3", "")
+	s.expect(t, "logs --lines 2 web", 0, "2\n", "")
+	s.expect(t, "logs -n 0 web", 0, "", "")
+	s.expect(t, "logs nosuch", 4, "", "no such service")
+	s.expect(t, "logs web nosuch", 4, "", "nosuch@app01: no such service")
+	s.expect(t, "logs", 0, "db  | a\ndb  | bbb", "")
+	_, out, _ := s.call("logs", "web", "db")
+	for _, want := range []string{"web | 1\n", "web | \x1b[31m3\n", "db  | a\n"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q", want)
+		}
+	}
+	if strings.Count(out, "db  | ") != 2 {
+		t.Error("a long line has more than one prefix")
+	}
+}
+
+func TestEvents(t *testing.T) {
+	s := newSite(t, "web")
+	s.Happen(status.Event{Service: "web", Kind: "state", State: status.Backoff, Text: "exit 1, next start in 500 ms"})
+	s.Happen(status.Event{Kind: "gsv", Text: "ready"})
+	s.expect(t, "events", 0, "  web  backoff  exit 1, next start in 500 ms\n", "")
+	s.expect(t, "events", 0, "  gsv  gsv  ready\n", "")
+	s.expect(t, "events --json", 0, `"state":"backoff"`, "")
+	s.expect(t, "events -f --timeout 1s", 2, "", "events takes no --timeout")
+}
+
+func TestWait(t *testing.T) {
+	s := newSite(t, "db", "web")
+	s.Set("db", func(s *status.Service) { s.State, s.Ready = status.Fatal, false })
+	s.Script = func(r status.Request, op *status.Operation) error {
+		op.Result, op.Serving = status.Failed, true
+		return nil
+	}
+	s.call("hup", "web", "--no-wait")
+	s.expect(t, "wait web --for ready", 0, "web@app01: ready, pid 101\n", "")
+	s.expect(t, "wait web --for ready --json", 0, `"name":"web"`, "")
+	s.expect(t, "wait db --for ready", 1, "", "db@app01: is fatal")
+	s.expect(t, "wait --all --for ready", 1, "web@app01: ready", "db@app01: is fatal")
+	s.expect(t, "wait nosuch --for ready", 4, "", "no such service")
+	s.expect(t, "wait web nosuch --for ready", 4, "", "nosuch@app01: no such service")
+	s.expect(t, "wait web --for stopped --timeout 10ms", 5, "", "web@app01: not stopped after 10ms")
+	s.expect(t, "wait --op nosuch", 1, "", `there is no operation "nosuch"`)
+}
+
+// TestOperationGoesOn: --no-wait, --timeout and Ctrl-C leave the operation going on, name it, and `wait --op` has its verdict.
+func TestOperationGoesOn(t *testing.T) {
+	s := newSite(t, "db", "web")
+	s.Script = func(r status.Request, op *status.Operation) error {
+		op.ID, op.Progress = r.ID, "3 of 6 workers new"
+		return nil
+	}
+	s.Requests = make(chan status.Request, 10)
+	s.expect(t, "hup web --no-wait", 0, "web@app01: hup accepted", "")
+	id := (<-s.Requests).ID
+	s.expect(t, "hup web --no-wait -q", 0, "", "")
+	<-s.Requests
+	s.expect(t, "hup --all --no-wait", 0, "db@app01: hup accepted", "")
+	<-s.Requests
+	<-s.Requests
+	s.expect(t, "hup web --timeout 50ms", 5, "", "web@app01: not finished after ")
+	other := (<-s.Requests).ID
+	s.expect(t, "hup web db --timeout 50ms", 5, "", "db@app01: not finished after ")
+	<-s.Requests
+	<-s.Requests
+	s.expect(t, "wait --op "+id+" --timeout 50ms", 5, "", "3 of 6 workers new; verdict: gsvctl wait --op "+id)
+	s.Finish(id, func(op *status.Operation) { op.Result = status.OK })
+	s.Finish(other, func(op *status.Operation) { op.Result, op.Error = status.Failed, "exit 1" })
+	s.expect(t, "wait --op "+id, 0, "web@app01: reloaded", "")
+	s.expect(t, "wait --op "+other, 1, "", "web@app01: NOT reloaded, it still serves: exit 1")
+}
+
+func TestInterrupt(t *testing.T) {
+	s := newSite(t, "web")
+	s.Script = func(status.Request, *status.Operation) error { return nil }
+	s.Requests = make(chan status.Request, 1)
+	s.interrupts = make(chan os.Signal, 1)
+	go func() {
+		<-s.Requests
+		s.interrupts <- os.Interrupt
+	}()
+	code, _, err := s.call("hup", "web")
+	// The line names the operation where its first state was read already, else the id it was asked with.
+	if code != 130 || !strings.Contains(err, "verdict: gsvctl wait --op ") {
+		t.Errorf("exit %d, %s", code, err)
+	}
+}
+
+// TestOneshotStreams: what a oneshot writes is shown as it comes, once.
+func TestOneshotStreams(t *testing.T) {
+	s := newSite(t, "migrate")
+	s.Script = func(_ status.Request, op *status.Operation) error {
+		op.Log = []string{"one"}
+		return nil
+	}
+	s.Requests = make(chan status.Request, 1)
+	go func() {
+		id := (<-s.Requests).ID
+		s.Finish(id, func(op *status.Operation) { op.Log = []string{"one", "two"} })
+		s.Finish(id, func(op *status.Operation) { op.Log, op.Result = []string{"one", "two", "three"}, status.OK })
+	}()
+	code, out, err := s.call("start", "migrate")
+	if code != 0 || !strings.HasPrefix(out, "one\ntwo\nthree\nmigrate@app01: started") || err != "" {
+		t.Errorf("exit %d, %q, %q", code, out, err)
+	}
+}
+
+func TestLiveProgress(t *testing.T) {
+	s := newSite(t, "web")
+	s.live = true
+	s.Script = func(_ status.Request, op *status.Operation) error {
+		op.Progress = "workers replaced 5/8"
+		return nil
+	}
+	code, _, err := s.call("hup", "web", "--timeout", "100ms")
+	if code != 5 || !strings.Contains(err, "\r\x1b[Kweb: workers replaced 5/8") || !strings.Contains(err, "\r\x1b[Kweb@app01: not finished") {
+		t.Errorf("exit %d, %q", code, err)
+	}
+}
+
+func TestApply(t *testing.T) {
+	s := newSite(t, "web")
+	s.expect(t, "apply", 0, "gsvctl: nothing to apply", "")
+	s.Result = status.ApplyResult{Steps: []status.Step{
+		{Service: "new", Action: status.Add}, {Service: "old", Action: status.Remove}, {Service: "web", Action: status.Pend, Keys: []string{"command", "umask"}},
+	}}
+	s.expect(t, "apply --dry-run", 0, "new@app01: would be added\nold@app01: would be stopped and removed\nweb@app01: would be pending until a restart (command, umask)\n", "")
+	s.expect(t, "apply", 0, "new@app01: added\nold@app01: removed\nweb@app01: pending, its changes wait for a restart (command, umask)\n", "")
+	s.expect(t, "apply -q", 0, "", "")
+	s.Result.Problems = []string{"db.toml:1:1: unknown key"}
+	s.expect(t, "apply --force web", 8, "new@app01: added", "db.toml:1:1: unknown key\n")
+	s.expect(t, "apply --json", 8, `"problems":["db.toml`, "")
+	s.Result = status.ApplyResult{Error: "cannot read /etc/gsv/services.d", Hint: "mkdir it"}
+	s.expect(t, "apply", 1, "", "gsvctl: nothing was applied: cannot read /etc/gsv/services.d\nhint: mkdir it\n")
+	s.Result = status.ApplyResult{Steps: []status.Step{{Service: "web", Action: status.Restart, Error: "exit 1"}}}
+	s.expect(t, "apply --restart", 1, "", "web@app01: restart FAILED: exit 1")
+	all := s.Applies()
+	if last := all[len(all)-1]; !last.Restart || last.Force || last.DryRun {
+		t.Errorf("asked for %+v", last)
+	}
+}
+
+// TestShutdown is done when nothing listens any more.
+func TestShutdown(t *testing.T) {
+	s := &site{Fake: servertest.New("web"), path: filepath.Join(t.TempDir(), "s")}
+	stop := s.serve(t)
+	s.expect(t, "shutdown --timeout 50ms", 5, "", "shutting down, not finished and going on")
+	s.expect(t, "shutdown --no-wait", 0, "is shutting down", "")
+	ended := make(chan struct{})
+	s2 := &site{Fake: servertest.New("web"), path: s.path}
+	stop()
+	stop2 := s2.serve(t)
+	go func() {
+		defer close(ended)
+		if err := s2.Ending(t.Context()); err == nil {
+			stop2()
+		}
+	}()
+	s2.expect(t, "shutdown", 0, "gsvctl: gsv (pid 1) has ended\n", "")
+	<-ended
+	s2.expect(t, "shutdown", 6, "", "cannot reach gsv (tried "+s2.path+")")
+}
+
+func TestUnreachable(t *testing.T) {
+	s := &site{path: filepath.Join(t.TempDir(), "s")}
+	s.expect(t, "status", 6, "", "cannot reach gsv (tried "+s.path+"): there is no such socket")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: s.path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.SetUnlinkOnClose(false)
+	l.Close()
+	s.expect(t, "hup web", 6, "", "no gsv is running behind it")
+	s.expect(t, "version", 0, "gsvctl ", "cannot reach gsv")
+	s.path = "/" + strings.Repeat("x", 200)
+	s.expect(t, "status", 6, "", "longer than the 107 bytes")
+}
+
+func TestVersion(t *testing.T) {
+	s := newSite(t)
+	s.expect(t, "version", 0, "gsv test, pid 1\n", "")
+	s.expect(t, "version --json", 0, `"gsv":{"version":"test"`, "")
+}
+
+func TestCompletion(t *testing.T) {
+	s := newSite(t, "db", "web")
+	s.Set("db", func(s *status.Service) { s.Groups = []string{"back"} })
+	for _, tt := range []struct {
+		words []string
+		want  []string
+		not   string
+	}{
+		{[]string{"__complete", "re"}, []string{"restart\t", "reload\t"}, "replace"},
+		{[]string{"__complete", "hup", "w"}, []string{"web\trunning 1m"}, "db"},
+		{[]string{"__complete", "hup", ""}, []string{"web\t", "db\t", "@back\tgroup"}, ""},
+		{[]string{"__complete", "hup", "--t"}, []string{"--timeout\t"}, "--reset"},
+		{[]string{"__complete", "wait", "web", "--for", "r"}, []string{"ready\t", "running\t"}, "stopped"},
+		{[]string{"__complete", "signal", "US"}, []string{"USR1\t", "USR2\t"}, "web"},
+		{[]string{"__complete", "signal", "USR1", "w"}, []string{"web\t"}, "USR"},
+		{[]string{"__complete", "completion", ""}, []string{"bash\t", "zsh\t", "fish\t"}, ""},
+		{[]string{"__complete", "xyzzy", ""}, nil, "web"},
+		{[]string{"__complete"}, []string{"status\t"}, "replace"},
+	} {
+		code, out, err := s.call(tt.words...)
+		for _, want := range tt.want {
+			if !strings.Contains(out, want) {
+				t.Errorf("%q: no %q in %q", tt.words, want, out)
+			}
+		}
+		if code != 0 || err != "" || tt.not != "" && strings.Contains(out, tt.not) {
+			t.Errorf("%q: exit %d, %q, %q", tt.words, code, out, err)
+		}
+	}
+	for _, shell := range shells {
+		s.expect(t, "completion "+shell, 0, "gsvctl __complete", "")
+	}
+}

@@ -1,0 +1,143 @@
+package control
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write docs/verbs.md anew")
+
+// TestDocs: docs/verbs.md is the table. A difference is mended with `go test ./control -run Docs -update`.
+func TestDocs(t *testing.T) {
+	const path = "../docs/verbs.md"
+	want := docs()
+	if *update {
+		if err := os.MkdirAll("../docs", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want {
+		t.Error("docs/verbs.md is not what the table says; go test ./control -run Docs -update")
+	}
+}
+
+// docs is docs/verbs.md.
+func docs() string {
+	var b strings.Builder
+	b.WriteString(`# The verbs of gsvctl
+
+Written from the table in control/verbs.go by ` + "`go test ./control -run Docs -update`" + `.
+
+` + "`gsvctl [flags] VERB [NAME…]`" + `. NAME is a service, a glob (` + "`'web*'`" + `) or a group (` + "`@jobs`" + `); ` + "`--all`" + ` is every service. Names and permissions of all are checked
+before anything is done. A verb that changes something waits until it is done and verified, says what happened in one line that names service and
+host, and its exit status is true. "May" is what a user other than root and gsv's own needs in the service's ` + "`[allow]`" + ` table: the verb by name, or
+the role. ` + "`--force`" + ` needs the role all.
+
+| verb | does | done when | may |
+|---|---|---|---|
+`)
+	for _, v := range verbs {
+		if v.Later {
+			continue
+		}
+		name := "`" + strings.TrimRight(v.Name+" "+strings.ReplaceAll(Operands(&v), "|", "\\|"), " ") + "`"
+		for _, alias := range v.Aliases {
+			name += ", `" + alias + "`"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", name, v.Doc, v.Done, may(&v))
+	}
+	b.WriteString("\nKnown and not supported yet: ")
+	var later []string
+	for _, v := range verbs {
+		if v.Later {
+			later = append(later, "`"+v.Name+"`")
+		}
+	}
+	b.WriteString(strings.Join(later, " ") + ".\n\n## Flags\n\n| flag | means | taken by |\n|---|---|---|\n")
+	for _, f := range flags {
+		if f.Later {
+			continue
+		}
+		var by []string
+		for _, v := range verbs {
+			if !v.Later && HasFlag(&v, f.Name) {
+				by = append(by, v.Name)
+			}
+		}
+		takers := strings.Join(by, " ")
+		if HasFlag(nil, f.Name) {
+			takers = "every verb"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", f.Usage(), f.Doc, takers)
+	}
+	b.WriteString("\n## Habits of other tools\n\nEach is answered with a hint, and exit status 2: ")
+	var words []string
+	for _, h := range habits {
+		words = append(words, "`"+h.Word+"` → `"+h.Use+"`")
+	}
+	b.WriteString(strings.Join(words, ", ") + ", `web hup` → `hup web`, `restart all` → `restart --all`. `kill -HUP web`, `kill -s HUP web` do what they say.\n")
+	b.WriteString(`
+## Exit status
+
+| status | means |
+|---|---|
+| 0 | done and verified, or already so |
+| 1 | failed |
+| 2 | usage; not supported yet |
+| 3 | ` + "`status NAME`" + ` of one that is not running or not ready |
+| 4 | no such service |
+| 5 | the ` + "`--timeout`" + ` passed; the operation goes on |
+| 6 | gsv cannot be reached |
+| 7 | not permitted |
+| 8 | invalid configuration |
+| 9 | ` + "`status NAME`" + ` of one that serves, but whose last reload failed or which is stale |
+| 130 | detached by Ctrl-C; the operation goes on |
+
+Of several services: the first of 7 4 8 1 5 3 9 that occurs. Never 255, which is ssh's own.
+
+## On the socket
+
+Every verb that changes a service is ` + "`POST /v1/services/NAME/VERB`" + `; the others:
+
+    GET  /v1                                     what gsv is
+    GET  /v1/services                            every service that the caller may see; as text/plain: a table
+    GET  /v1/services/NAME                       one, with its workers
+    POST /v1/services                            {"verb":"hup","names":["web*","@jobs"]} or "all":true: one verb on several, all checked before anything
+                                                 is done; answered with lines of {"operation":…} or {"problem":…}, each operation again as it goes on
+    GET  /v1/services/NAME/wait?for=ready        answers when it is ready, running or stopped; timeout=20s bounds it
+    GET  /v1/services/NAME/logs?follow=&lines=   what it wrote
+    GET  /v1/operations/ID?wait=true             as the verb itself would be answered
+    GET  /v1/events?follow=true                  lines of events
+    POST /v1/apply                               {"names":[],"dry_run":false,"restart":false,"force":false}
+    POST /v1/shutdown                            answered at once, with the pid whose end is gsv's
+
+The body of a verb: ` + "`{\"id\":\"…\",\"count\":1,\"signal\":\"USR1\",\"reset\":false,\"force\":false,\"or_start\":false,\"wait\":true,\"timeout\":\"60s\"}`" + `, all of it optional; what a verb
+does not take is an error. The same id attaches to that operation instead of beginning a second one. Errors are application/problem+json with the
+exit_code that gsvctl ends with; a failed operation is 409, one still going on when its timeout passes or with "wait":false is 202.
+With ` + "`Accept: application/x-ndjson`" + ` a verb's progress comes as lines, the ended operation last.
+`)
+	return b.String()
+}
+
+// may is what a verb asks for.
+func may(v *Verb) string {
+	switch {
+	case v.Class == Local:
+		return "anyone"
+	case v.Class == Whole && v.Role == Anyone:
+		return "anyone"
+	case v.Class == Whole:
+		return "root and gsv's own user"
+	}
+	return [...]string{Anyone: "anything at all", Reader: "read", Operator: "operate", All: "all"}[v.Role]
+}
