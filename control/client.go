@@ -31,6 +31,7 @@ var ErrTimeout = os.ErrDeadlineExceeded
 type Unreachable struct {
 	Tried []string // every path that was looked at
 	Err   error    // of the last one
+	Gone  bool     // somebody did take the request, and went away before he had answered
 }
 
 func (u *Unreachable) Error() string {
@@ -127,12 +128,16 @@ func (c *Client) Stream(method, path, accept string, body any, read func(io.Read
 	}
 	raw := request(method, path, accept, src)
 	var err error
-	for range attempts {
+	for i := range attempts {
 		if err = c.once(raw, read); !errors.Is(err, errCut) {
+			var u *Unreachable
+			if errors.As(err, &u) {
+				u.Gone = i > 0
+			}
 			return err
 		}
 	}
-	return &Unreachable{Tried: c.tried(), Err: err}
+	return &Unreachable{Tried: c.tried(), Err: err, Gone: true}
 }
 
 // Once is Stream for what must not come twice: it does not try again, and says whether the answer was whole.

@@ -84,7 +84,15 @@ func (c *cli) step(cmd *command, s *status.Step, dry bool) {
 // asking again is refused once the guardian has gone too.
 func (c *cli) shutdown(cmd *command) int {
 	var about status.About
-	if err := c.client.Do("POST", "/v1/shutdown", nil, &about); err != nil {
+	if err := c.client.Get("/v1", &about); err != nil {
+		return c.fail(cmd, err)
+	}
+	err := c.client.Do("POST", "/v1/shutdown", nil, &about)
+	var u *control.Unreachable
+	if errors.As(err, &u) && u.Gone { // it ended before its answer was read
+		return c.hasEnded(cmd, &about)
+	}
+	if err != nil {
 		return c.fail(cmd, err)
 	}
 	if cmd.has("no-wait") {
@@ -94,19 +102,23 @@ func (c *cli) shutdown(cmd *command) int {
 		return control.Done
 	}
 	c.progress("stopping every service")
-	err := c.client.Lines("GET", "/v1/events?follow=true", nil, func([]byte) error { return nil })
+	err = c.client.Lines("GET", "/v1/events?follow=true", nil, func([]byte) error { return nil })
 	c.clear()
 	switch code := control.Exit(err); {
 	case code == control.NoAnswer || err == nil:
-		if !cmd.has("quiet") {
-			fmt.Fprintf(c.out, "gsvctl: gsv (pid %d) has ended\n", about.Pid)
-		}
-		return control.Done
+		return c.hasEnded(cmd, &about)
 	case code == control.TimedOut || code == control.Detached:
 		fmt.Fprintf(c.err, "gsvctl: gsv (pid %d) is shutting down, not finished and going on\n", about.Pid)
 		return code
 	}
 	return c.fail(cmd, err)
+}
+
+func (c *cli) hasEnded(cmd *command, about *status.About) int {
+	if !cmd.has("quiet") {
+		fmt.Fprintf(c.out, "gsvctl: gsv (pid %d) has ended\n", about.Pid)
+	}
+	return control.Done
 }
 
 // version shows the versions of both ends. It does not need gsv.
