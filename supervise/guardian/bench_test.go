@@ -3,6 +3,7 @@ package guardian
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -14,33 +15,33 @@ import (
 	"gsv/supervise/spawn"
 )
 
-// measure plays a scene that does a thing n times and says how many nanoseconds each part took.
-func measure(b *testing.B, scene string, units ...string) {
-	b.Helper()
-	n := 0
-	for b.Loop() {
-		n++
-	}
-	s := play(b, nil, scene, strconv.Itoa(max(n, 1)))
-	for _, unit := range units {
-		v, err := strconv.ParseFloat(s.line(), 64)
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.ReportMetric(v, unit)
-	}
-	s.end(0)
-}
-
 // BenchmarkStartToEnded is from Start to Ended of /bin/true, as the supervisor sees it.
 func BenchmarkStartToEnded(b *testing.B) { rounds(b, "bench", "ns/started", "ns/op") }
 
 // BenchmarkCrash is from the KILL of a main process to the Started of its replacement.
 func BenchmarkCrash(b *testing.B) { rounds(b, "benchcrash", "ns/op") }
 
-// BenchmarkThousand is until 1000 are started, until the same are killed and gone, and what the guardian weighs between these.
+// BenchmarkThousand is until 1000 are started, until the same are killed and gone, and what the guardian weighs between these and needs of the
+// processors for each.
 func BenchmarkThousand(b *testing.B) {
-	measure(b, "bench1000", "ms/started", "ms/ended", "KiB/pss", "KiB/anon")
+	units := []string{"ms/started", "ms/ended", "KiB/pss", "KiB/anon", "cpu-µs/start", "cpu-µs/end"}
+	sums := make([]float64, len(units))
+	rounds := 0
+	for b.Loop() {
+		rounds++
+		s := play(b, nil, "bench1000")
+		for i := range units {
+			v, err := strconv.ParseFloat(s.line(), 64)
+			if err != nil {
+				b.Fatal(err)
+			}
+			sums[i] += v
+		}
+		s.end(0)
+	}
+	for i, unit := range units {
+		b.ReportMetric(sums[i]/float64(rounds), unit)
+	}
 }
 
 func rounds(b *testing.B, scene string, units ...string) {
@@ -96,6 +97,7 @@ func sceneBenchCrash(s *scene) {
 
 func sceneBenchThousand(s *scene) {
 	const services = 1000
+	before := used(s, s.Hello().Pid)
 	at := time.Now()
 	for n := range uint64(services) {
 		s.Start("web", n, &spawn.Spec{Argv: []string{"/bin/sleep", "1000"}}, std(), []File{{File: os.Stderr, Shared: true}})
@@ -105,6 +107,7 @@ func sceneBenchThousand(s *scene) {
 	}
 	fmt.Println(float64(time.Since(at)) / 1e6)
 	pss, anon := weight(s, s.Hello().Pid)
+	first := used(s, s.Hello().Pid)
 	at = time.Now()
 	for n := range uint64(services) {
 		s.Signal(n, "web", n, unix.SIGKILL, true)
@@ -118,6 +121,8 @@ func sceneBenchThousand(s *scene) {
 	fmt.Println(float64(time.Since(at)) / 1e6)
 	fmt.Println(pss)
 	fmt.Println(anon)
+	fmt.Println(float64((first - before).Microseconds()) / services)
+	fmt.Println(float64((used(s, s.Hello().Pid) - first).Microseconds()) / services)
 	s.Exit(0)
 }
 
@@ -137,6 +142,26 @@ func weight(s *scene, pid int) (pss, anon int) {
 		}
 	}
 	return pss, anon
+}
+
+// used returns the processor time that a process has used, from the scheduler's count for each thread.
+func used(s *scene, pid int) (sum time.Duration) {
+	list, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	if err != nil {
+		s.fail("%v", err)
+	}
+	for _, name := range list {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			s.fail("%v", err)
+		}
+		ns, err := strconv.ParseInt(strings.Fields(string(b))[0], 10, 64)
+		if err != nil {
+			s.fail("%v", err)
+		}
+		sum += time.Duration(ns)
+	}
+	return sum
 }
 
 func BenchmarkStartTime(b *testing.B) {

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // Name is what Become calls the guardian's process: its argv[0].
@@ -24,6 +27,8 @@ func init() {
 	if len(os.Args) == 0 || os.Args[0] != Name {
 		return
 	}
+	// What is executed is /proc/self/exe, and ps would show "exe" (proc_pid_comm(5)).
+	_ = os.WriteFile("/proc/self/comm", []byte("gsv"), 0)
 	var files []*os.File
 	for fd := uintptr(becomeFirst); fd <= becomeLast; fd++ {
 		files = append(files, os.NewFile(fd, "from gsv"))
@@ -44,3 +49,26 @@ func init() {
 // SupervisorName is the argv[0] of the supervisor of such a guardian, whose
 // other arguments are the guardian's.
 const SupervisorName = "gsv-supervisor"
+
+// Become turns this process into a guardian with these two files (see
+// Options.Files), by executing its own image again; args are what the
+// supervisor gets as arguments. It returns only if that fails.
+func Become(args []string, files [becomeLast - becomeFirst + 1]*os.File) error {
+	var high [len(files)]int // out of each other's way
+	for i, f := range files {
+		fd, err := number(f)
+		if err == nil {
+			high[i], err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, becomeLast+1)
+		}
+		if err != nil {
+			return fmt.Errorf("cannot pass on %s: %w", f.Name(), err)
+		}
+	}
+	for i, fd := range high {
+		if err := unix.Dup3(fd, becomeFirst+i, 0); err != nil {
+			return fmt.Errorf("cannot pass on %s: %w", files[i].Name(), err)
+		}
+	}
+	err := syscall.Exec("/proc/self/exe", append([]string{Name}, args...), os.Environ())
+	return fmt.Errorf("cannot execute gsv again (is /proc mounted?): %w", err)
+}

@@ -71,6 +71,18 @@ func BenchmarkThousand(b *testing.B) {
 	}
 }
 
+// BenchmarkStartCallHolding is BenchmarkStartCall of a parent that holds a thousand files: the kernel copies its table.
+func BenchmarkStartCallHolding(b *testing.B) {
+	for range 1000 {
+		fd, err := unix.FcntlInt(0, unix.F_DUPFD_CLOEXEC, 3)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer unix.Close(fd)
+	}
+	BenchmarkStartCall(b)
+}
+
 func BenchmarkSpec(b *testing.B) {
 	s := Spec{Argv: []string{"/bin/sh", "-c", "true"}, Env: os.Environ(), Umask: -1}
 	var buf []byte
