@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"gsv/supervise/definition"
@@ -57,6 +58,7 @@ type Supervisor struct {
 	due       deadlines
 	launching int      // starts that the guardian has not answered
 	toLaunch  []func() // starts that wait for those
+	quiet     quiet
 	suspects  []suspect
 	looking   bool // somebody looks for what has escaped
 	store     store
@@ -100,24 +102,30 @@ func (s *Supervisor) Run(ctx context.Context) (int, error) {
 	defer close(s.done)
 	defer s.pump.Close()
 	go s.print()
+	debug.SetGCPercent(gcPercent)
+	debug.SetMemoryLimit(memoryLimit)
 	if err := s.begin(); err != nil {
 		return 0, err
 	}
 	s.guardian.Serving()
+	s.quiet.busy(s)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for s.end == nil || !s.end.over {
 		timer.Reset(s.untilDue())
 		select {
 		case call := <-s.calls:
+			s.quiet.busy(s)
 			call()
 		case ev, ok := <-s.guardian.Events:
 			if !ok {
 				s.flush()
 				return 0, ErrGuardian
 			}
+			s.quiet.busy(s)
 			s.heard(ev)
 		case report := <-s.reports:
+			s.quiet.busy(s)
 			report()
 		case <-timer.C:
 			s.tick()

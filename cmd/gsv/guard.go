@@ -17,10 +17,6 @@ import (
 	"gsv/supervise/guardian"
 )
 
-// supervisorName is what the supervisor's process is called; it tells this
-// program which of the two it is.
-const supervisorName = "gsv-supervisor"
-
 // asideFlag is what the guardian appends to the supervisor's command line.
 const asideFlag = "--set-aside-state"
 
@@ -43,18 +39,7 @@ func guard(args []string) (int, error) {
 	if err != nil {
 		return exitFailed, err
 	}
-	setName("gsv")
-	status, err := guardian.Run(guardian.Options{
-		Argv:    append([]string{supervisorName}, args...),
-		Files:   []*os.File{listener, lock},
-		Forward: s.command != nil,
-		Stderr:  os.Stderr,
-	})
-	if err != nil {
-		return exitFailed, err
-	}
-	os.Remove(s.socket)
-	return status, nil
+	return exitFailed, guardian.Become(args, [2]*os.File{listener, lock})
 }
 
 // setName makes ps and top show this name, for what is executed is /proc/self/exe

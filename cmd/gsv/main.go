@@ -3,19 +3,22 @@
 //
 // It is two processes of this one program. The first, the guardian, is the
 // parent of everything and holds what must not be lost. The second, the
-// supervisor, does all the rest and may be killed at any moment.
+// supervisor, does all the rest and may be killed at any moment. A third thing
+// it can be, the guardian again, begins before main: see guardian.Become.
 package main
 
 import (
 	"fmt"
 	"os"
+
+	"gsv/supervise/guardian"
 )
 
 func main() {
 	var status int
 	var err error
 	switch {
-	case len(os.Args) > 0 && os.Args[0] == supervisorName:
+	case len(os.Args) > 0 && os.Args[0] == guardian.SupervisorName:
 		status, err = runSupervisor(os.Args[1:])
 	case len(os.Args) > 1 && os.Args[1] == "check":
 		status, err = check(os.Args[2:])

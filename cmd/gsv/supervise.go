@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"runtime/debug"
 	"time"
 
 	"gsv/control/server"
@@ -31,7 +30,6 @@ func runSupervisor(args []string) (int, error) {
 		return exitUsage, err
 	}
 	setName("gsv")
-	debug.SetGCPercent(50)
 	guard, err := guardian.Dial(guardianFd)
 	if err != nil {
 		return exitFailed, err
@@ -47,6 +45,7 @@ func runSupervisor(args []string) (int, error) {
 		}
 		fmt.Fprintf(os.Stderr, "gsv: %v\n", err)
 	}
+	os.Remove(s.socket)
 	guard.Exit(status)
 	return status, nil
 }
