@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -42,58 +41,6 @@ func (f *File) Path() string { return filepath.Join(f.dir, f.base()) }
 
 func (f *File) base() string { return f.name + ".log" }
 
-// CheckDir tells whether gsv would write logs in dir: it is a directory, or can
-// be made, with its parents. Where gsv is root, others must not be able to
-// change it: whoever can move a file of root's to NAME.log there would have
-// gsv write what a service says to it.
-func CheckDir(dir string) error {
-	fd, err := openDir(dir)
-	if err != nil {
-		return fmt.Errorf("cannot use log directory: %w", err)
-	}
-	defer unix.Close(fd)
-	if err := unix.Faccessat(fd, ".", unix.W_OK|unix.X_OK, unix.AT_EACCESS); err != nil {
-		return fmt.Errorf("cannot use log directory: %w", &fs.PathError{Op: "write to", Path: dir, Err: err})
-	}
-	return nil
-}
-
-func openDir(dir string) (int, error) {
-	const flags = unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC
-	fd, err := open(unix.AT_FDCWD, dir, flags, 0)
-	if err == unix.ENOENT {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return -1, err
-		}
-		fd, err = open(unix.AT_FDCWD, dir, flags, 0)
-	}
-	if err != nil {
-		return -1, &fs.PathError{Op: "open", Path: dir, Err: err}
-	}
-	if err := safeDir(fd, dir); err != nil {
-		unix.Close(fd)
-		return -1, err
-	}
-	return fd, nil
-}
-
-func safeDir(fd int, dir string) error {
-	if os.Geteuid() != 0 {
-		return nil
-	}
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return &fs.PathError{Op: "stat", Path: dir, Err: err}
-	}
-	if st.Uid != 0 {
-		return fmt.Errorf("%s belongs to uid %d, who could have root write to other files; chown root %[1]s", dir, st.Uid)
-	}
-	if st.Mode&0o022 != 0 {
-		return fmt.Errorf("%s can be changed by others than root (mode %04o); chmod go-w %[1]s", dir, st.Mode&0o7777)
-	}
-	return nil
-}
-
 // open opens the file, if it is not open.
 func (f *File) open() error {
 	if f.fd >= 0 {
@@ -112,63 +59,6 @@ func (f *File) open() error {
 	f.mu.Lock()
 	f.at = identify(fd)
 	f.mu.Unlock()
-	return nil
-}
-
-// An identity names an open file, whatever its path; the zero value none.
-type identity struct{ dev, ino uint64 }
-
-func identify(fd int) identity {
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return identity{}
-	}
-	return identity{uint64(st.Dev), st.Ino}
-}
-
-func openOwn(dir int, name string) (int, error) {
-	// Not O_APPEND, which splice(2) refuses. O_NONBLOCK: a FIFO that lies
-	// there must not hold us.
-	const flags = unix.O_RDWR | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
-	for {
-		fd, err := open(dir, name, flags, 0)
-		if err == nil {
-			if err := own(fd); err != nil {
-				unix.Close(fd)
-				return -1, err
-			}
-			return fd, nil
-		}
-		if err == unix.ELOOP {
-			return -1, errors.New("is a symbolic link")
-		}
-		if err != unix.ENOENT {
-			return -1, err
-		}
-		fd, err = open(dir, name, flags|unix.O_CREAT|unix.O_EXCL, 0o640)
-		if err == unix.EEXIST {
-			continue // somebody was faster
-		}
-		if err == nil {
-			_ = unix.Fchmod(fd, 0o640) // whatever the umask
-		}
-		return fd, err
-	}
-}
-
-func own(fd int) error {
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return err
-	}
-	switch {
-	case st.Mode&unix.S_IFMT != unix.S_IFREG:
-		return errors.New("is not a regular file")
-	case int(st.Uid) != os.Geteuid():
-		return fmt.Errorf("belongs to uid %d, not to gsv's (%d)", st.Uid, os.Geteuid())
-	case st.Nlink > 1:
-		return errors.New("has a second name (hard link)")
-	}
 	return nil
 }
 
@@ -371,6 +261,7 @@ func (f *File) recovered(s *scratch) {
 // An origin is where in the file the output of a run begins.
 type origin struct {
 	gen int
+	at  identity // the file; another may be at its path by now
 	off int64
 }
 
@@ -378,7 +269,7 @@ type origin struct {
 func (f *File) begin(gen int, off int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.origins = [2]origin{{gen, off}, f.origins[0]}
+	f.origins = [2]origin{{gen, f.at, off}, f.origins[0]}
 }
 
 // watch returns a channel that gets a value after the file has grown, at most

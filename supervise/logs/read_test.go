@@ -137,6 +137,45 @@ func TestAttempt(t *testing.T) {
 	}
 }
 
+// The file is moved away while a run writes, and the next run begins.
+func TestAttemptAcrossReopen(t *testing.T) {
+	r := newRig(t)
+	file := NewFile(r.logs, "web")
+	want := func(gen int, want string) {
+		t.Helper()
+		if got, err := file.Attempt(gen, 9); err != nil || string(got) != want {
+			t.Errorf("run %d: %q, %v; want %q", gen, got, err, want)
+		}
+	}
+	reopen := func() {
+		t.Helper()
+		if err := os.Rename(file.Path(), file.Path()+".1"); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Reopen(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	child := r.run(Key{"web", 1}, file)
+	r.write(child, "moved away, and longer than what follows\n")
+	r.sync(Key{"web", 1})
+	reopen()
+	want(1, "")
+	r.write(child, "one\n")
+	r.sync(Key{"web", 1})
+	want(1, "one\n")
+	next := r.run(Key{"web", 2}, file)
+	r.write(next, "two\n")
+	r.sync(Key{"web", 2})
+	want(1, "one\n")
+	want(2, "two\n")
+	reopen()
+	r.write(next, "three\n")
+	r.sync(Key{"web", 2})
+	want(1, "")
+	want(2, "three\n")
+}
+
 // A follower is a Read in a goroutine.
 type follower struct {
 	t    *testing.T
