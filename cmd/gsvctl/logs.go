@@ -15,6 +15,7 @@ import (
 
 // logs shows what services wrote: of one as it is, of several each line with its service's name.
 func (c *cli) logs(cmd *command) int {
+	c.mayWait()
 	lines, err := cmd.number("lines", 10, 1_000_000)
 	if err != nil {
 		return c.usage(err)
@@ -121,6 +122,7 @@ func (l *logReader) line(prefix, text string, begin, ended bool) {
 
 // events shows what happened.
 func (c *cli) events(cmd *command) int {
+	c.mayWait()
 	path := "/v1/events"
 	if cmd.has("follow") {
 		path += "?follow=true"

@@ -21,17 +21,19 @@ import (
 )
 
 func main() {
-	interrupts := make(chan os.Signal, 1)
-	signal.Notify(interrupts, os.Interrupt)
 	c := &cli{
-		env:        os.Getenv,
-		out:        os.Stdout,
-		err:        os.Stderr,
-		uid:        os.Geteuid(),
-		now:        time.Now,
-		interrupts: interrupts,
-		live:       terminal(os.Stderr),
-		colour:     terminal(os.Stdout) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
+		env: os.Getenv,
+		out: os.Stdout,
+		err: os.Stderr,
+		uid: os.Geteuid(),
+		now: time.Now,
+		interrupts: func() <-chan os.Signal {
+			interrupts := make(chan os.Signal, 1)
+			signal.Notify(interrupts, os.Interrupt)
+			return interrupts
+		},
+		live:   terminal(os.Stderr),
+		colour: terminal(os.Stdout) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
 	}
 	os.Exit(c.run(os.Args[1:]))
 }
@@ -48,12 +50,14 @@ type cli struct {
 	out, err   io.Writer
 	uid        int
 	now        func() time.Time
-	interrupts <-chan os.Signal // Ctrl-C: nil = never
-	live       bool             // stderr is a terminal: show progress
-	colour     bool             // stdout is one that takes colours
+	interrupts func() <-chan os.Signal // begins to listen for Ctrl-C: nil = never
+	live       bool                    // stderr is a terminal: show progress
+	colour     bool                    // stdout is one that takes colours
 
 	client *control.Client
 	host   string
+
+	waiting bool // for Ctrl-C too
 
 	mu    sync.Mutex
 	drawn bool // a progress line stands on the terminal
@@ -85,16 +89,6 @@ func (c *cli) run(args []string) int {
 		// Only a kernel without uname(2) fails here; the verdict then names the service alone.
 		c.host, _ = os.Hostname()
 	}
-	ended := make(chan struct{})
-	defer close(ended)
-	go func() {
-		select {
-		case <-c.interrupts:
-			signal.Reset(os.Interrupt) // the next one ends gsvctl whatever it does
-			c.client.Interrupt()
-		case <-ended:
-		}
-	}()
 	if cmd.verb.Class == control.Service {
 		return c.verb(cmd)
 	}
@@ -106,6 +100,21 @@ func (c *cli) run(args []string) int {
 		return c.usage(&usageError{text: cmd.verb.Name + ": not supported yet"})
 	}
 	return do(c, cmd)
+}
+
+// mayWait makes Ctrl-C end the waiting and not gsvctl, once. It is called only where there is something to wait for: listening for a signal takes
+// a thread, and a verb that only sends one is done before that is there.
+func (c *cli) mayWait() {
+	if c.waiting || c.interrupts == nil {
+		return
+	}
+	c.waiting = true
+	interrupts := c.interrupts()
+	go func() {
+		<-interrupts
+		signal.Reset(os.Interrupt) // the next one ends gsvctl whatever it does
+		c.client.Interrupt()
+	}()
 }
 
 // usage says what is wrong with the command line.

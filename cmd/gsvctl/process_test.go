@@ -50,19 +50,30 @@ func exitStatus(err error) int {
 func TestCtrlC(t *testing.T) {
 	s := newSite(t, "web")
 	s.Configure(func(f *servertest.Fake) {
-		f.Script = func(status.Request, *status.Operation) error { return nil }
+		f.Script = func(_ status.Request, op *status.Operation) error {
+			op.Log = []string{"begun"} // shown once gsvctl listens for Ctrl-C
+			return nil
+		}
 		f.Requests = make(chan status.Request, 1)
 	})
-	cmd, out, errs := s.process(t, "hup", "web")
+	cmd, _, errs := s.process(t, "hup", "web")
+	cmd.Stdout = nil
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	r := <-s.Requests
+	if _, err := out.Read(make([]byte, 100)); err != nil {
+		t.Fatal(err)
+	}
 	if err := cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
-	if code := exitStatus(cmd.Wait()); code != 130 || out.Len() > 0 || !strings.Contains(errs.String(), "gsvctl wait --op "+r.ID) {
-		t.Errorf("exit %d, %q, %q", code, out, errs)
+	if code := exitStatus(cmd.Wait()); code != 130 || !strings.Contains(errs.String(), "gsvctl wait --op "+r.ID) {
+		t.Errorf("exit %d, %q", code, errs)
 	}
 	if op, ok := s.Operation(r.ID); !ok || op.Done() {
 		t.Errorf("the operation is %+v, %v", op, ok)

@@ -121,6 +121,7 @@ func (f *follower) take(op *status.Operation) {
 
 // going shows that an operation goes on: what a oneshot writes, and the live line.
 func (f *follower) going(s *seen) {
+	f.mayWait()
 	if f.cmd.has("json") || f.cmd.has("quiet") {
 		return
 	}

@@ -12,6 +12,7 @@ import (
 
 // wait waits for services, or for an operation.
 func (c *cli) wait(cmd *command) int {
+	c.mayWait()
 	what, id := cmd.flags["for"], cmd.flags["op"]
 	switch {
 	case id != "" && what == "" && len(cmd.words) == 0 && !cmd.has("all"):

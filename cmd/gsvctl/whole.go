@@ -17,6 +17,7 @@ import (
 
 // apply has the service files read again.
 func (c *cli) apply(cmd *command) int {
+	c.mayWait()
 	call := status.ApplyCall{ID: control.NewID(), Names: cmd.words, DryRun: cmd.has("dry-run"), Restart: cmd.has("restart"), Force: cmd.has("force")}
 	var result status.ApplyResult
 	err := c.client.Do("POST", "/v1/apply", &call, &result)
@@ -83,6 +84,7 @@ func (c *cli) step(cmd *command, s *status.Step, dry bool) {
 // shutdown ends gsv. That it has ended is known when nothing holds its socket any more: a stream of events is cut off with the supervisor, and
 // asking again is refused once the guardian has gone too.
 func (c *cli) shutdown(cmd *command) int {
+	c.mayWait()
 	var about status.About
 	if err := c.client.Get("/v1", &about); err != nil {
 		return c.fail(cmd, err)
