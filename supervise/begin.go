@@ -44,6 +44,9 @@ func (s *Supervisor) begin() error {
 	if s.bootID, err = procfs.BootID(); err != nil {
 		return err
 	}
+	if err := logs.CheckDir(s.opts.LogDir); err != nil {
+		s.say("output will be dropped: " + err.Error())
+	}
 	var a about
 	if err := s.store.read(s.store.aboutFile(), &a); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		s.say(err.Error())

@@ -134,7 +134,7 @@ const (
 type Run struct {
 	Gen      int        `json:"gen"`
 	Phase    Phase      `json:"phase"` // Starting, Running or Stopping
-	Since    time.Time  `json:"since"` // when it was asked for
+	Since    time.Time  `json:"since"` // when its process was asked for, then since when it exists
 	Deadline time.Time  `json:"deadline,omitzero"`
 	Cause    Cause      `json:"cause,omitempty"` // of Stopping
 	Was      Phase      `json:"was,omitempty"`   // before Stopping: Starting or Running

@@ -64,6 +64,7 @@ func (m *machine) adopt(f Found) {
 		m.launch(f.Gen, f.Since)
 		r = m.run(f.Gen)
 	}
+	m.launched(r, f.Since)
 	if f.Ended != nil && r.Exit == nil {
 		m.ended(r, *f.Ended)
 	}

@@ -26,8 +26,8 @@ func Step(p Policy, s State, now time.Time, ev Event) (State, []Effect, error) {
 			return s, nil, err
 		}
 	case Launched:
-		if r := m.run(ev.Gen); r != nil && r.Phase == Starting && r.Deadline.IsZero() && !p.Probe && !p.Oneshot {
-			m.ready(r)
+		if r := m.run(ev.Gen); r != nil {
+			m.launched(r, now)
 		}
 	case Ready:
 		if r := m.run(ev.Gen); r != nil && r.Phase == Starting && p.Probe {
@@ -188,14 +188,22 @@ func (m *machine) start() {
 
 func (m *machine) launch(gen int, since time.Time) {
 	r := Run{Gen: gen, Phase: Starting, Since: since}
-	bound := m.p.MinUptime
-	if m.p.Probe || m.p.Oneshot {
-		bound = m.p.StartTimeout
-	}
-	if bound > 0 {
-		r.Deadline = since.Add(bound)
+	if (m.p.Probe || m.p.Oneshot) && m.p.StartTimeout > 0 {
+		r.Deadline = since.Add(m.p.StartTimeout)
 	}
 	m.s.Runs = append(m.s.Runs, r)
+}
+
+// launched begins to count min-uptime, for the process exists since then.
+func (m *machine) launched(r *Run, since time.Time) {
+	switch {
+	case r.Phase != Starting || m.p.Probe || m.p.Oneshot || !r.Deadline.IsZero():
+	case m.p.MinUptime > 0:
+		r.Since, r.Deadline = since, since.Add(m.p.MinUptime)
+	default:
+		r.Since = since
+		m.ready(r)
+	}
 }
 
 func (m *machine) ready(r *Run) {

@@ -51,6 +51,8 @@ type teller struct {
 	p   Policy
 	s   State
 	now time.Time
+
+	silent bool // starts are not answered by themselves
 }
 
 func tell(t *testing.T, story string) string {
@@ -143,6 +145,9 @@ func (tl *teller) happens(words []string) string {
 		return tl.step(Command{Op: OpID(arg(0)), Verb: DoReload, Signal: syscall.SIGHUP})
 	case "launched":
 		return tl.step(Launched{gen})
+	case "unanswered": // from now on no start is answered but by "launched"
+		tl.silent = true
+		return tl.show(nil)
 	case "ready":
 		return tl.step(Ready{gen})
 	case "exit":
@@ -179,7 +184,7 @@ func (tl *teller) happens(words []string) string {
 		}
 		var effects []Effect
 		tl.s, effects = Recover(tl.p, tl.s, tl.now, found)
-		return tl.show(effects)
+		return tl.show(append(effects, tl.answer(effects)...))
 	}
 	tl.t.Fatalf("nothing like %q can happen", words[0])
 	return ""
@@ -199,6 +204,7 @@ func (tl *teller) after(d time.Duration) string {
 			tl.t.Fatal(err)
 		}
 		tl.s, all = s, append(all, effects...)
+		all = append(all, tl.answer(effects)...)
 	}
 	tl.now = end
 	return tl.show(all)
@@ -210,7 +216,23 @@ func (tl *teller) step(ev Event) string {
 		return "error: " + err.Error()
 	}
 	tl.s = s
-	return tl.show(effects)
+	return tl.show(append(effects, tl.answer(effects)...))
+}
+
+// answer says of what was started that it exists now.
+func (tl *teller) answer(effects []Effect) (more []Effect) {
+	for _, e := range effects {
+		start, ok := e.(StartRun)
+		if !ok || tl.silent {
+			continue
+		}
+		s, effects, err := Step(tl.p, tl.s, tl.now, Launched{start.Gen})
+		if err != nil {
+			tl.t.Fatal(err)
+		}
+		tl.s, more = s, append(more, effects...)
+	}
+	return more
 }
 
 func (tl *teller) show(effects []Effect) string {
