@@ -108,7 +108,7 @@ func (s *Supervisor) launchWith(svc *service, gen int, b birth, err error) {
 	live := svc.state.Live()
 	switch {
 	case err != nil:
-	case live == nil || live.Gen != gen || live.Phase != lifecycle.Starting:
+	case live == nil || live.Gen != gen || live.Phase == lifecycle.Stopping:
 		err = fmt.Errorf("stopped before it was started")
 	default:
 		var files, keep []guardian.File

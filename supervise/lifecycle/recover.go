@@ -61,6 +61,9 @@ func (m *machine) adopt(f Found) {
 			m.stop(&m.s.Runs[i], Asked, m.p.Stop)
 		}
 		m.s.Gen, m.s.Idle, m.s.RetryAt = f.Gen, Stopped, time.Time{}
+		if m.p.StartLimit > 0 {
+			m.s.Starts = append(m.s.Starts, f.Since)
+		}
 		m.launch(f.Gen, f.Since)
 		r = m.run(f.Gen)
 	}
