@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -13,7 +14,7 @@ import (
 func Verdict(op *status.Operation, host string, now time.Time) string {
 	var b strings.Builder
 	b.WriteString(op.Service + "@" + host + ": ")
-	row := Lookup(op.Verb)
+	row := Lookup(cmp.Or(op.As, op.Verb))
 	if row == nil { // a newer gsv's
 		row = &Verb{Past: op.Verb + " done", Noun: op.Verb}
 	}

@@ -131,7 +131,7 @@ func (s *Supervisor) resume(found *findings, newGuardian bool) {
 			continue
 		}
 		svc := s.add(name)
-		svc.bad, svc.gone, svc.state, svc.since = rec.Bad, rec.Gone, rec.State, rec.Since
+		svc.bad, svc.gone, svc.state, svc.since, svc.lastReload = rec.Bad, rec.Gone, rec.State, rec.Since, rec.LastReload
 		if d := s.parse(name, rec.Definition); d != nil {
 			s.use(svc, d)
 		} else if rec.Definition != nil {

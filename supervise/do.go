@@ -48,7 +48,7 @@ func (s *Supervisor) Do(ctx context.Context, r status.Request) (status.Operation
 // accept begins an operation. target is the pid that a signal was meant for; 0: any.
 func (s *Supervisor) accept(r status.Request, c lifecycle.Command, target int) (status.Operation, error) {
 	if op := s.ops.get(r.ID); op != nil {
-		if op.Service != r.Service || op.Verb != r.Verb {
+		if op.Service != r.Service {
 			return status.Operation{}, problem(409, 2, r.Service, "operation "+r.ID+" is another one: "+op.Verb+" "+op.Service)
 		}
 		return op.Operation, nil
@@ -66,20 +66,32 @@ func (s *Supervisor) accept(r status.Request, c lifecycle.Command, target int) (
 	if pid := svc.pid(); target != 0 && pid != target {
 		return status.Operation{}, problem(409, 1, r.Service, fmt.Sprintf("main process %d ended before the signal was sent", target))
 	}
+	if c.Verb == lifecycle.DoReload && len(svc.state.Runs) == 0 && svc.state.Want != lifecycle.Down {
+		c.Verb, c.Signal = lifecycle.DoStart, 0
+	}
 	op := &operation{svc: svc, Operation: status.Operation{ID: r.ID, Verb: r.Verb, Service: r.Service, By: r.By,
 		Started: time.Now().Round(time.Millisecond), Pid: svc.pid(), Generation: svc.state.Gen}}
+	if r.Verb == "hup" && c.Verb == lifecycle.DoStart {
+		op.As = "start"
+	}
 	if r.Count > 1 {
 		op.left = r.Count - 1
 	}
 	op.Bound = bound(svc, c.Verb).Seconds()
 	if c.Signal != 0 {
-		op.Detail = fmt.Sprintf("%s sent to %d", signalName(c.Signal), op.Pid)
+		op.Signal = signalName(c.Signal)
+		if r.Signal == "" { // the verb does not say which
+			op.Detail = fmt.Sprintf("%s sent to %d", op.Signal, op.Pid)
+		}
 	}
 	op.Already = already(svc, c.Verb)
 	if r.Reset || c.Verb == lifecycle.DoStart && svc.state.Phase() != lifecycle.Running {
 		svc.state.Restarts = 0
 	}
 	s.ops.add(op)
+	if svc.policy.Oneshot && starts(op.Verb) {
+		defer s.stream(svc, op)
+	}
 	if err := s.step(svc, c); err != nil {
 		s.ops.drop(op)
 		return status.Operation{}, refusal(svc, r, err)
@@ -142,15 +154,26 @@ func bound(svc *service, v lifecycle.Verb) time.Duration {
 }
 
 func refusal(svc *service, r status.Request, err error) *status.Problem {
-	p := problem(409, 1, r.Service, err.Error()+" ("+svc.state.Phase().String()+")")
+	p := problem(409, 1, r.Service, notDone(r.Verb, svc.pid(), svc.state.Gen)+err.Error()+" ("+svc.state.Phase().String()+")")
 	switch {
 	case errors.Is(err, lifecycle.ErrStopped):
-		p.Detail = err.Error()
-		p.Hint = "gsvctl start " + r.Service
+		p.Detail = notDone(r.Verb, 0, 0) + err.Error()
+		p.Hint = "gsvctl start " + r.Service + ", or hup --or-start"
 	case errors.Is(err, lifecycle.ErrNotRunning) && svc.state.Phase() == lifecycle.Backoff:
 		p.Hint = "next start in " + seconds(svc.state.RetryAt.Sub(now()))
 	}
 	return p
+}
+
+// notDone is how the refusal of a reload begins: with what serves.
+func notDone(verb string, pid, gen int) string {
+	switch {
+	case verb != "hup":
+		return ""
+	case pid == 0:
+		return "NOT reloaded: "
+	}
+	return fmt.Sprintf("NOT reloaded, generation %d still serves: ", gen)
 }
 
 func problem(httpStatus, exit int, service, detail string) *status.Problem {
@@ -162,14 +185,14 @@ func problem(httpStatus, exit int, service, detail string) *status.Problem {
 // take it. It is called by whoever asks, not by the loop, for it reads /proc.
 func (s *Supervisor) aim(ctx context.Context, r status.Request) (v lifecycle.Verb, sig syscall.Signal, pid int, err error) {
 	var def *definition.Definition
-	known := false
+	known, gen := false, 0
 	if e := s.call(ctx, func() {
 		var svc *service
 		if known = s.ops.get(r.ID) != nil; known {
 			return
 		}
 		if svc, err = s.usable(r.Service); err == nil {
-			def, pid = svc.def, svc.pid()
+			def, pid, gen = svc.def, svc.pid(), svc.state.Gen
 		}
 	}); e != nil {
 		return 0, 0, 0, problem(503, 6, r.Service, e.Error())
@@ -210,7 +233,7 @@ func (s *Supervisor) aim(ctx context.Context, r status.Request) (v lifecycle.Ver
 	if ignored {
 		detail = fmt.Sprintf("main process %d ignores %s; nothing was sent", pid, name)
 	}
-	p := problem(409, 1, r.Service, detail)
+	p := problem(409, 1, r.Service, notDone(r.Verb, pid, gen)+detail)
 	if own {
 		p.Hint = "it may still be starting; gsvctl wait " + r.Service + " --for ready"
 	} else {

@@ -18,9 +18,10 @@ type operations struct {
 }
 
 const (
-	rememberedOps = 512 // that have ended, of all services
-	recordedOps   = 4   // that have ended, in the file of each service
-	attemptLines  = 20  // of log, shown with a failure
+	rememberedOps = 512  // that have ended, of all services
+	recordedOps   = 4    // that have ended, in the file of each service
+	attemptLines  = 20   // of log, shown with a failure
+	oneshotLines  = 1000 // of log, shown of a oneshot
 )
 
 // An operation is a verb being carried out on a service.
@@ -30,6 +31,7 @@ type operation struct {
 	left    int           // signals still to be sent
 	result  string        // how it has ended, while its log lines are still being read
 	changed chan struct{} // closed at the next change; nil: nobody waits
+	unwatch func()        // ends the reading of what a oneshot writes; nil: nobody reads
 }
 
 func newID() string {
@@ -124,11 +126,18 @@ func (s *Supervisor) finish(svc *service, f lifecycle.Finish) {
 		s.explain(svc, op)
 	}
 	op.result = result
+	if op.unwatch != nil {
+		op.unwatch()
+	}
 	if svc.recent = append(svc.recent, op.ID); len(svc.recent) > recordedOps {
 		svc.recent = svc.recent[1:]
 	}
 	if starts(op.Verb) && (result == status.Failed && f.Result == lifecycle.Failed || svc.policy.Oneshot) {
-		s.attemptLog(svc, attempt, func(lines []string) {
+		n := attemptLines
+		if svc.policy.Oneshot {
+			n = oneshotLines
+		}
+		s.attemptLog(svc, attempt, n, func(lines []string) {
 			op.Log = lines
 			s.ended(op)
 		})
@@ -181,6 +190,7 @@ func (s *Supervisor) ended(op *operation) {
 		s.ops.ended = s.ops.ended[1:]
 	}
 	if svc := op.svc; svc != nil {
+		svc.remember(op)
 		s.mark(svc)
 		s.save(svc)
 	}
@@ -190,6 +200,16 @@ func (s *Supervisor) ended(op *operation) {
 	}
 	s.event(status.Event{Service: op.Service, Kind: "operation", Operation: op.ID, Text: text + " (by " + op.By.User + ")"})
 	op.tell()
+}
+
+// remember keeps how the last reload went, until a good start or restart.
+func (svc *service) remember(op *operation) {
+	switch {
+	case op.Verb == "hup" && op.As == "":
+		svc.lastReload = &status.Reload{Operation: op.ID, Result: op.Result, Seconds: op.Seconds(op.Ended), At: op.Ended}
+	case starts(op.Verb) && op.Result == status.OK && !op.Already:
+		svc.lastReload = nil
+	}
 }
 
 // Operation is the one of that id, as it is now.

@@ -15,8 +15,9 @@ import (
 // attempt: a log directory may hang.
 const syncTime = 2 * time.Second
 
-// attemptLog reads what run gen wrote, and has done called with it by the loop.
-func (s *Supervisor) attemptLog(svc *service, gen int, done func([]string)) {
+// attemptLog reads the last n lines that run gen wrote, and has done called
+// with them by the loop.
+func (s *Supervisor) attemptLog(svc *service, gen, n int, done func([]string)) {
 	file, ok := svc.out.(*logs.File)
 	if !ok {
 		done(nil)
@@ -27,12 +28,55 @@ func (s *Supervisor) attemptLog(svc *service, gen int, done func([]string)) {
 		ctx, cancel := context.WithTimeout(context.Background(), syncTime)
 		defer cancel()
 		s.pump.Sync(ctx, key)
-		text, err := file.Attempt(gen, attemptLines)
-		if err != nil {
-			text = []byte("(its log cannot be read: " + err.Error() + ")")
-		}
-		lines := splitLines(text)
+		lines := attempt(file, gen, n)
 		s.report(func() { done(lines) })
+	}()
+}
+
+func attempt(file *logs.File, gen, n int) []string {
+	text, err := file.Attempt(gen, -1)
+	if err != nil {
+		return []string{"(its log cannot be read: " + err.Error() + ")"}
+	}
+	lines := splitLines(text)
+	if n == attemptLines {
+		return lines[max(0, len(lines)-n):] // the cause comes last
+	}
+	if len(lines) > n {
+		lines = append(lines[:n:n], "(and more: see its log)")
+	}
+	return lines
+}
+
+// stream makes what a oneshot writes part of its operation while it runs.
+func (s *Supervisor) stream(svc *service, op *operation) {
+	file, ok := svc.out.(*logs.File)
+	live := svc.state.Live()
+	if !ok || live == nil || op.Done() {
+		return
+	}
+	gen := live.Gen
+	ctx, cancel := context.WithCancel(context.Background())
+	op.unwatch = cancel
+	go func() {
+		grown, stop := file.Grown()
+		defer stop()
+		for {
+			select {
+			case <-grown:
+			case <-ctx.Done():
+				return
+			case <-s.done:
+				return
+			}
+			lines := attempt(file, gen, oneshotLines)
+			s.report(func() {
+				if ctx.Err() == nil {
+					op.Log = lines
+					op.tell()
+				}
+			})
+		}
 	}()
 }
 

@@ -30,11 +30,12 @@ type service struct {
 	out    logs.Sink
 	gone   bool // its file is gone: forgotten once it is stopped
 
-	changed chan struct{} // closed at the next change; nil: nobody waits
-	recent  []string      // ids of its last operations that have ended
-	dirty   bool          // its state on disk is old
-	acks    []int         // gens whose end is acknowledged once the state is on disk
-	due     time.Time     // its deadline that is in the heap
+	changed    chan struct{}  // closed at the next change; nil: nobody waits
+	lastReload *status.Reload // nil: none since the last good start
+	recent     []string       // ids of its last operations that have ended
+	dirty      bool           // its state on disk is old
+	acks       []int          // gens whose end is acknowledged once the state is on disk
+	due        time.Time      // its deadline that is in the heap
 }
 
 // A run is what is known of a run beside what lifecycle decides by.

@@ -53,6 +53,7 @@ type record struct {
 	State      lifecycle.State    `json:"state"`
 	Since      time.Time          `json:"since"`
 	Runs       map[int]runRecord  `json:"runs,omitempty"`
+	LastReload *status.Reload     `json:"last_reload,omitempty"`
 	Operations []status.Operation `json:"operations,omitempty"`
 }
 
@@ -203,7 +204,7 @@ func (s *Supervisor) saveAbout() {
 }
 
 func (s *Supervisor) recordOf(svc *service) record {
-	r := record{Bad: svc.bad, Gone: svc.gone, State: svc.state, Since: svc.since, Runs: map[int]runRecord{}}
+	r := record{LastReload: svc.lastReload, Bad: svc.bad, Gone: svc.gone, State: svc.state, Since: svc.since, Runs: map[int]runRecord{}}
 	if svc.def != nil {
 		r.Definition = &source{svc.def.Path, string(svc.def.Source)}
 	}

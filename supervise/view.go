@@ -67,7 +67,7 @@ func workers(pid, gen int) []status.Worker {
 func (s *Supervisor) view(svc *service) status.Service {
 	v := status.Service{Name: svc.name, State: stateOf(svc), Want: svc.state.Want.String(), Since: wall(svc.since), Reason: s.reason(svc),
 		Generation: svc.state.Gen, Ready: svc.state.Ready(svc.policy), Restarts: svc.state.Restarts, Pid: svc.pid(),
-		Groups: []string{}, Listen: []string{}, Pending: svc.next != nil, LastExit: exitStatus(svc.state.Last)}
+		Groups: []string{}, Listen: []string{}, Pending: svc.next != nil, LastExit: exitStatus(svc.state.Last), LastReload: svc.lastReload}
 	if d := svc.def; d != nil {
 		v.Description, v.Preset = d.Description, d.Preset
 		if d.Groups != nil {

@@ -272,9 +272,9 @@ func (f *File) begin(gen int, off int64) {
 	f.origins = [2]origin{{gen, f.at, off}, f.origins[0]}
 }
 
-// watch returns a channel that gets a value after the file has grown, at most
+// Grown returns a channel that gets a value after the file has grown, at most
 // one at a time, until stop.
-func (f *File) watch() (grown <-chan struct{}, stop func()) {
+func (f *File) Grown() (grown <-chan struct{}, stop func()) {
 	c := make(chan struct{}, 1)
 	f.mu.Lock()
 	defer f.mu.Unlock()

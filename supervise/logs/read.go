@@ -164,7 +164,7 @@ func (f *File) Read(ctx context.Context, n int, follow bool, each func([]byte) e
 	var grown <-chan struct{}
 	if follow {
 		var stop func()
-		grown, stop = f.watch() // before the first look, so that nothing falls between
+		grown, stop = f.Grown() // before the first look, so that nothing falls between
 		defer stop()
 	}
 	r := reader{f: f, each: each, buf: make([]byte, 32<<10)}

@@ -110,6 +110,7 @@ type Operation struct {
 	Verb       string     `json:"verb"` // the row's name, never an alias
 	Service    string     `json:"service"`
 	Signal     string     `json:"signal,omitempty"` // of a verb that sends a signal: which, without "SIG"
+	As         string     `json:"as,omitempty"`     // the verb that was carried out in place of Verb: the hup of one that is down is a start
 	By         Caller     `json:"by"`
 	Started    time.Time  `json:"started"`
 	Ended      time.Time  `json:"ended,omitzero"`
