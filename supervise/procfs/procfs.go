@@ -154,7 +154,7 @@ func openFile(path string) (int, error) {
 
 // Catches tells whether a process takes a signal, or ignores it. It takes one
 // that it has a handler for, and one that its main thread blocks, to fetch it
-// by sigwaitinfo(2) or signalfd(2). Neither: the signal does what it does by
+// by sigwaitinfo(2) or signalfd(2), or waits for. Neither: the signal does what it does by
 // default, which for most is to kill.
 func Catches(pid int, sig syscall.Signal) (caught, ignored bool, err error) {
 	if sig < 1 || sig > 64 {
@@ -168,7 +168,7 @@ func Catches(pid int, sig syscall.Signal) (caught, ignored bool, err error) {
 	if err != nil {
 		return false, false, fmt.Errorf("cannot read the signals of process %d: %w", pid, err)
 	}
-	return caught, ignored, nil
+	return caught || !ignored && waitsFor(pid, sig), ignored, nil
 }
 
 func catches(status []byte, sig syscall.Signal) (caught, ignored bool, err error) {
