@@ -61,7 +61,7 @@ fuzz:
 	done
 
 soak: packages
-	$(GO) test -race -timeout 0 -count $(SOAK) -cpu 1,2 $(TESTFLAGS) $(PKG)
+	GSV_KILLS=100 $(GO) test -race -timeout 0 -count $(SOAK) -cpu 1,2 $(TESTFLAGS) $(PKG)
 
 install: build
 	install -D -t $(DESTDIR)$(PREFIX)/bin bin/gsv bin/gsvctl

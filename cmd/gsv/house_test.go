@@ -3,6 +3,7 @@ package main_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,13 +28,24 @@ import (
 type house struct {
 	dir    string
 	vars   []string
-	t      testscript.T
 	client *http.Client // speaks to the control socket
+	log    func(...any)
+	failed func() bool
 
 	cmd   *exec.Cmd
 	pid   int           // the guardian, as seen from outside
 	pid1  bool          // gsv is PID 1 of a namespace of its own
 	ended chan struct{} // closed when cmd has ended
+}
+
+func newHouse(dir string, vars []string, log func(...any), failed func() bool) *house {
+	return &house{dir: dir, vars: vars, log: log, failed: failed, client: &http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", filepath.Join(dir, "run/gsv.sock"))
+		},
+	}}}
 }
 
 type houseKey struct{}
@@ -131,7 +143,7 @@ func (h *house) close() {
 			select {
 			case <-h.ended:
 			case <-time.After(patience / 2):
-				h.t.Log("gsv did not end by TERM; killed")
+				h.log("gsv did not end by TERM; killed")
 				_ = syscall.Kill(h.pid, syscall.SIGKILL)
 			}
 		}
@@ -143,12 +155,12 @@ func (h *house) close() {
 			_ = syscall.Kill(p.Pid, syscall.SIGKILL)
 		}
 	}
-	if f, ok := h.t.(interface{ Failed() bool }); ok && f.Failed() {
-		h.t.Log("gsv said:\n" + h.output())
+	if h.failed() {
+		h.log("gsv said:\n" + h.output())
 		logs, _ := filepath.Glob(filepath.Join(h.dir, "log", "*"))
 		for _, name := range logs {
 			b, _ := os.ReadFile(name)
-			h.t.Log(filepath.Base(name) + ":\n" + string(b[max(0, len(b)-4096):]))
+			h.log(filepath.Base(name) + ":\n" + string(b[max(0, len(b)-4096):]))
 		}
 	}
 }

@@ -1,12 +1,10 @@
 package main_test
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -122,13 +120,9 @@ func setup(env *testscript.Env) error {
 	if err := expand(env, filepath.Join(env.WorkDir, "services.d")); err != nil {
 		return err
 	}
-	h := &house{dir: env.WorkDir, vars: env.Vars, t: env.T(), client: &http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, "unix", filepath.Join(env.WorkDir, "run/gsv.sock"))
-		},
-	}}}
+	t := env.T()
+	failed := func() bool { f, ok := t.(interface{ Failed() bool }); return ok && f.Failed() }
+	h := newHouse(env.WorkDir, env.Vars, t.Log, failed)
 	env.Values[houseKey{}] = h
 	env.Defer(h.close)
 	return nil
