@@ -72,10 +72,19 @@ func (g *guardian) startRun(q request) {
 		return
 	}
 	c.pid, c.leads = c.process.Pid, true
+	g.bear()
 	g.reused(c.pid)
 	g.pids[c.pid] = c
 	c.start, _ = procfs.StartTime(c.pid) // even if it has ended: it is not reaped. 0 without a /proc
 	g.answer(c)
+}
+
+// bear tells watchChildren that there is a child.
+func (g *guardian) bear() {
+	select {
+	case g.born <- struct{}{}:
+	default:
+	}
 }
 
 // reused learns from a new process that nothing is left of a group with the same number: the kernel gives no number twice.
@@ -143,17 +152,38 @@ func (g *guardian) reap() {
 			g.bury()
 		}
 	}
-	if n == reapBatch {
-		select {
-		case g.again <- struct{}{}:
-		default:
-		}
-	}
 	if n > 0 {
 		g.checkLeft()
 	}
 	for _, c := range ended {
 		g.settle(c)
+	}
+}
+
+// watchChildren tells the loop of children that wait to be reaped. A thread that waits in waitid(2) is woken by the kernel when one
+// ends; SIGCHLD would wake a thread that wakes another. Without a child it waits for the next start: an orphan that comes
+// meanwhile is reaped then.
+func (g *guardian) watchChildren() {
+	for {
+		var err error
+		for err = unix.EINTR; err == unix.EINTR; {
+			err = unix.Waitid(unix.P_ALL, 0, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		}
+		next := g.reaped
+		if err != nil { // ECHILD
+			next = g.born
+		} else {
+			select {
+			case g.childEnded <- struct{}{}:
+			case <-g.quit:
+				return
+			}
+		}
+		select {
+		case <-next:
+		case <-g.quit:
+			return
+		}
 	}
 }
 

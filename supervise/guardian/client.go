@@ -28,6 +28,7 @@ type Client struct {
 	queue   []*packet        // to be sent
 	waiting []*packet        // starts that wait for others to be answered
 	asked   map[run]struct{} // starts that were queued and not answered
+	sending bool             // the sender has packets, or will have: nobody else may send
 	over    bool             // the guardian is gone, or Exit was called
 	nudge   chan struct{}    // for the sender; holds one
 	drained chan struct{}    // closed by the sender at its end
@@ -180,8 +181,36 @@ func (c *Client) post(p *packet) {
 	if p.key != "" && len(c.waiting) > 0 {
 		c.hurry(run{p.key, p.n})
 	}
+	c.enqueue(p)
+}
+
+// enqueue has a packet sent: at once if that does not have to wait, else by the sender, after those before it. The caller holds mu.
+func (c *Client) enqueue(p *packet) {
+	if !c.sending && !p.last && c.now(p) {
+		return
+	}
 	c.queue = append(c.queue, p)
+	c.sending = true
 	c.wake()
+}
+
+// now sends a packet if there is room for it, and reports whether it did. What is out of the ordinary is left to the sender.
+func (c *Client) now(p *packet) bool {
+	if len(p.spec) > maxInline {
+		return false
+	}
+	var fds []int
+	if p.kind == kindStart {
+		var err error
+		if fds, err = p.seal(); err != nil {
+			return false
+		}
+	}
+	if c.socket.trySend(p.append(nil), fds) != nil {
+		return false
+	}
+	p.close()
+	return true
 }
 
 // hurry queues the start of r if it waits. The caller holds mu.
@@ -198,8 +227,7 @@ func (c *Client) hurry(r run) {
 // ready queues a start. The caller holds mu.
 func (c *Client) ready(p *packet) {
 	c.asked[run{p.key, p.n}] = struct{}{}
-	c.queue = append(c.queue, p)
-	c.wake()
+	c.enqueue(p)
 }
 
 // answered lets the next start go.
@@ -229,6 +257,7 @@ func (c *Client) send() {
 		c.mu.Lock()
 		queue := c.queue
 		c.queue = nil
+		c.sending = len(queue) > 0
 		gone := c.over && len(queue) == 0
 		c.mu.Unlock()
 		for i, p := range queue {

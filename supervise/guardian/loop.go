@@ -32,9 +32,10 @@ type guardian struct {
 	killing bool      // a second TERM: KILL has been sent to all
 	until   time.Time // of exiting or killing: when waiting ends
 
-	childEnded chan os.Signal
+	childEnded chan struct{} // a child waits to be reaped; answered by reaped
+	reaped     chan struct{}
+	born       chan struct{} // there may be a child again
 	signals    chan os.Signal
-	again      chan struct{} // reap has more to do
 	watched    chan watchEnd
 	quit       chan struct{} // closed when the loop has ended
 	says       chan string
@@ -61,8 +62,7 @@ func (g *guardian) loop() int {
 		select {
 		case <-g.childEnded:
 			g.reap()
-		case <-g.again:
-			g.reap()
+			g.reaped <- struct{}{}
 		case s := <-g.signals:
 			g.signalled(s.(syscall.Signal))
 		case p, ok := <-g.super.received:

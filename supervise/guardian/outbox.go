@@ -27,7 +27,7 @@ func (o *outbox) put(m *message) {
 		return
 	}
 	o.buf = m.append(o.buf[:0])
-	if !o.flushing && o.socket.trySend(o.buf) != unix.EAGAIN {
+	if !o.flushing && o.socket.trySend(o.buf, nil) != unix.EAGAIN {
 		return // sent; or its reader is gone, and the next one will ask
 	}
 	o.queue = append(o.queue, slices.Clone(o.buf))

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -66,7 +67,7 @@ func newGuardian(o Options) (*guardian, error) {
 	g := &guardian{
 		opts: o,
 		runs: map[run]*child{}, pids: map[int]*child{}, left: map[*child]struct{}{},
-		childEnded: make(chan os.Signal, 1), signals: make(chan os.Signal, 256), again: make(chan struct{}, 1),
+		childEnded: make(chan struct{}), reaped: make(chan struct{}, 1), born: make(chan struct{}, 1), signals: make(chan os.Signal, 256),
 		watched: make(chan watchEnd), quit: make(chan struct{}), says: make(chan string, 16),
 	}
 	g.catch()
@@ -91,14 +92,17 @@ func newGuardian(o Options) (*guardian, error) {
 	g.timer = time.NewTimer(time.Hour)
 	g.timer.Stop()
 	go g.speak()
+	go g.watchChildren()
 	return g, nil
 }
 
 // catch has every signal delivered to the loop: as PID 1 or not, none may end a guardian. Those that a program's own faults raise, and that somebody
 // sent all the same, are dropped by the loop. PIPE is ignored, URG and PROF are the runtime's, 32 and 33 the C library's.
 func (g *guardian) catch() {
-	signal.Notify(g.childEnded, unix.SIGCHLD)
 	signal.Ignore(unix.SIGPIPE)
+	// The runtime has a handler for every signal. Without one for this, which is ignored by default, no thread is woken for nothing.
+	var byDefault [4]uint64 // struct sigaction of rt_sigaction(2): SIG_DFL, no flags, no mask
+	_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(unix.SIGCHLD), uintptr(unsafe.Pointer(&byDefault)), 0, 8, 0, 0)
 	var list []os.Signal
 	for s := syscall.Signal(1); s <= 64; s++ {
 		switch s {

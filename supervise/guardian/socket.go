@@ -100,12 +100,13 @@ func (s *socket) send(b []byte, files []int) error {
 	return errors.Join(werr, err)
 }
 
-// trySend sends one encoded message, or returns EAGAIN if there is no room.
-func (s *socket) trySend(b []byte) error {
+// trySend sends one encoded message with files, or returns EAGAIN if there is no room.
+func (s *socket) trySend(b []byte, files []int) error {
 	var err error
-	if cerr := s.raw.Control(func(fd uintptr) { err = sendNow(int(fd), b, nil) }); cerr != nil {
+	if cerr := s.raw.Control(func(fd uintptr) { err = sendNow(int(fd), b, rights(files)) }); cerr != nil {
 		return cerr
 	}
+	runtime.KeepAlive(files)
 	return err
 }
 

@@ -70,6 +70,7 @@ func (g *guardian) launchSupervisor() error {
 		socket.close()
 		return err
 	}
+	g.bear()
 	s := &g.super
 	s.pid, s.process, s.ended, s.mute = process.Pid, process, "", false
 	s.socket, s.out, s.received = socket, newOutbox(socket), make(chan request)
