@@ -122,6 +122,19 @@ func (c *Client) Start(key string, n uint64, spec *spawn.Spec, files, keep []Fil
 	c.ready(p)
 }
 
+// Arm has the guardian start run n of key by itself, at once, when the main process of run n-1 ends and leaves nothing of its process group.
+// That is told by an Ended of run n-1 with Next, followed by what answers a Start of run n. It is not done, and not told, if run n-1 has no main
+// process when this arrives or leaves something, once a shutdown has begun, or if the guardian is short of descriptors; a new supervisor finds nothing armed.
+// Another Arm of run n replaces it, Disarm or Start drops it. The arguments are those of Start.
+func (c *Client) Arm(key string, n uint64, spec *spawn.Spec, files, keep []File) {
+	c.post(&packet{message: message{kind: kindArm, key: key, n: n}, spec: spec.AppendTo(nil), files: files, keep: keep})
+}
+
+// Disarm takes an Arm back, if run n was not started by it yet.
+func (c *Client) Disarm(key string, n uint64) {
+	c.post(&packet{message: message{kind: kindDisarm, key: key, n: n}})
+}
+
 // Signal sends sig to the main process of a run, or to its whole process group. A Signalled with the token answers.
 // The main process of a run that ended, and a group of which nothing is left, are nobody: ESRCH. A start that still waits is sent first.
 func (c *Client) Signal(token uint64, key string, n uint64, sig syscall.Signal, group bool) {
@@ -179,7 +192,11 @@ func (c *Client) post(p *packet) {
 		c.waiting = nil
 	}
 	if p.key != "" && len(c.waiting) > 0 {
-		c.hurry(run{p.key, p.n})
+		r := run{p.key, p.n}
+		if p.kind == kindArm {
+			r.n--
+		}
+		c.hurry(r)
 	}
 	c.enqueue(p)
 }
@@ -200,7 +217,7 @@ func (c *Client) now(p *packet) bool {
 		return false
 	}
 	var fds []int
-	if p.kind == kindStart {
+	if p.kind.starts() {
 		var err error
 		if fds, err = p.seal(); err != nil {
 			return false
@@ -276,11 +293,11 @@ func (c *Client) send() {
 	}
 }
 
-// deliver sends a packet. A start that cannot be sent has failed, and only that; any other loss makes an error, as the guardian
-// and the supervisor would no longer agree.
+// deliver sends a packet. A start that cannot be sent has failed, and only that, and an armed one is dropped; any other loss makes an error,
+// as the guardian and the supervisor would no longer agree.
 func (c *Client) deliver(p *packet) error {
 	defer p.close()
-	if p.kind != kindStart {
+	if !p.kind.starts() {
 		return c.socket.send(p.append(nil), nil)
 	}
 	fds, err := p.seal()
@@ -296,6 +313,9 @@ func (c *Client) deliver(p *packet) error {
 	errno := syscall.EIO
 	if !errors.As(err, &errno) || errno == syscall.EPIPE || errno == syscall.ECONNRESET {
 		return err
+	}
+	if p.kind == kindArm {
+		return nil
 	}
 	c.answered(run{p.key, p.n})
 	select {

@@ -31,6 +31,7 @@ type Ended struct {
 	Failure *spawn.Failure // why its program was never executed; nil if it was
 	Unknown bool           // Status could not be learned: the process was not the guardian's child
 	Left    bool           // something of its process group is left; an Empty will follow
+	Next    bool           // the armed start of the next run has been done: it will be told as any other (see Client.Arm)
 	At      time.Time      // with a monotonic reading
 }
 
@@ -92,7 +93,7 @@ func (m *message) event() Event {
 	case kindEnded:
 		e := Ended{
 			Key: m.key, N: m.n, Pid: int(m.pid), Status: syscall.WaitStatus(m.status),
-			Left: m.flags&flagLeft != 0, Unknown: m.flags&flagUnknown != 0,
+			Left: m.flags&flagLeft != 0, Unknown: m.flags&flagUnknown != 0, Next: m.flags&flagNext != 0,
 			At: time.Now().Add(time.Duration(m.at) - boottime()),
 		}
 		if m.failure.Step != 0 {

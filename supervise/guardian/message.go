@@ -8,13 +8,15 @@ import (
 	"gsv/supervise/spawn"
 )
 
-// A kind says what a message means. From the supervisor: hello start signal ack release adopt running serving exit.
+// A kind says what a message means. From the supervisor: hello start arm disarm signal ack release adopt running serving exit.
 // From the guardian: hello started ended empty signalled told process listed.
 type kind uint8
 
 const (
 	kindHello     kind = iota + 1 // both: start, n (deaths), pid
 	kindStart                     // key n files split body(spec); files: the child's, the held ones, and the spec's if flagSpecFile
+	kindArm                       // as start
+	kindDisarm                    // key n
 	kindSignal                    // key n token status(signal), flagGroup
 	kindAck                       // key n; without a key: of a told
 	kindRelease                   // key n
@@ -23,7 +25,7 @@ const (
 	kindServing                   // -
 	kindExit                      // status
 	kindStarted                   // key n pid start
-	kindEnded                     // key n pid status failure at, flagLeft, flagUnknown
+	kindEnded                     // key n pid status failure at, flagLeft, flagUnknown, flagNext
 	kindEmpty                     // key n
 	kindSignalled                 // token failure.Errno
 	kindTold                      // n status(signal)
@@ -35,12 +37,16 @@ const (
 
 const (
 	flagGroup    = 1 << iota // of a signal: to the whole group
-	flagSpecFile             // of a start: the spec is in a file, the last one
+	flagSpecFile             // of a start or arm: the spec is in a file, the last one
 	flagLeft
 	flagUnknown
 	flagEnded
 	flagAcked
+	flagNext // the next run exists too
 )
+
+// starts reports whether a spec and files belong to such a message.
+func (k kind) starts() bool { return k == kindStart || k == kindArm }
 
 // A message is one packet, in either direction: a header that is the same for all, the key, and the body. Integers are little-endian.
 type message struct {
@@ -98,7 +104,7 @@ func decode(b []byte) (message, error) {
 		return message{}, errMessage
 	}
 	m.key, m.body = string(b[headerSize:headerSize+keyLen]), b[headerSize+keyLen:]
-	if len(m.body) > maxInline || m.kind != kindStart && len(m.body) > 0 {
+	if len(m.body) > maxInline || !m.kind.starts() && len(m.body) > 0 {
 		return message{}, errMessage
 	}
 	return m, nil

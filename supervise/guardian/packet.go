@@ -10,12 +10,12 @@ import (
 // A packet is a message on its way, with its files.
 type packet struct {
 	message
-	spec        []byte // of a start
+	spec        []byte // of a start or arm
 	files, keep []File
 	last        bool // the sender ends after it
 }
 
-// seal completes the message of a start and returns the files to send with it.
+// seal completes the message of a start or arm and returns the files to send with it.
 func (p *packet) seal() ([]int, error) {
 	if len(p.key) > maxKey || len(p.files)+len(p.keep) >= maxFiles {
 		return nil, syscall.EINVAL
