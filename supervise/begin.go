@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -47,8 +48,15 @@ func (s *Supervisor) begin() error {
 	if err := logs.CheckDir(s.opts.LogDir); err != nil {
 		s.say("output will be dropped: " + err.Error())
 	}
-	var a about
-	if err := s.store.read(s.store.aboutFile(), &a); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	a, err := s.store.readAbout()
+	if err != nil {
+		s.say(err.Error())
+	}
+	records, err := s.store.open()
+	if s.store.file == nil {
+		return err
+	}
+	if err != nil {
 		s.say(err.Error())
 	}
 	ended, backlog := s.untold(processes)
@@ -58,13 +66,12 @@ func (s *Supervisor) begin() error {
 	switch {
 	case again:
 		s.started = a.Started
-		s.resume(found, false)
+		s.resume(records, found, false)
 	case a.BootID == s.bootID:
-		s.resume(found, true)
-	default:
-		s.store.clear()
-		for _, dir := range []string{"state", "log"} {
-			os.MkdirAll(filepath.Join(s.opts.RunDir, dir), 0o700)
+		s.resume(records, found, true)
+	default: // of another boot of the machine
+		if err := s.store.replace(nil); err != nil {
+			return err
 		}
 	}
 	if !again || !a.Whole {
@@ -119,17 +126,9 @@ func (s *Supervisor) untold(processes []guardian.Process) (ended []guardian.Ende
 
 // resume takes up the services that are on disk. With a new guardian their
 // processes are nobody's children any more: it is told to watch them.
-func (s *Supervisor) resume(found *findings, newGuardian bool) {
-	names, err := s.store.names()
-	if err != nil {
-		s.say(err.Error())
-	}
-	for _, name := range names {
-		var rec record
-		if err := s.store.read(s.store.file(name), &rec); err != nil {
-			s.say(name + ": " + err.Error())
-			continue
-		}
+func (s *Supervisor) resume(records map[string]record, found *findings, newGuardian bool) {
+	for _, name := range slices.Sorted(maps.Keys(records)) {
+		rec := records[name]
 		svc := s.add(name)
 		svc.bad, svc.gone, svc.state, svc.since, svc.lastReload = rec.Bad, rec.Gone, rec.State, rec.Since, rec.LastReload
 		if d := s.parse(name, rec.Definition); d != nil {

@@ -188,7 +188,9 @@ func (s *Supervisor) forget(svc *service) {
 	s.flush()
 	delete(s.services, svc.name)
 	s.names = slices.DeleteFunc(s.names, func(n string) bool { return n == svc.name })
-	s.store.remove(svc.name)
+	if err := s.store.put(svc.name, nil); err != nil {
+		s.say(svc.name + ": " + err.Error())
+	}
 	s.event(eventOf(svc.name, "definition", "removed"))
 	svc.tell()
 }

@@ -1,13 +1,15 @@
 package supervise
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
+	"syscall"
 	"time"
 
 	"gsv/supervise/lifecycle"
@@ -15,22 +17,30 @@ import (
 )
 
 // A store keeps what a killed supervisor's successor must know, below the
-// run-dir: a file a service, replaced by rename and never synced, for it need
-// not outlive the machine.
+// run-dir: one file to which records of services are appended, the last of each
+// being the one that counts, and which is written anew when most of it is old.
+// It is never synced, for it need not outlive the machine. A file for each
+// service, replaced by rename, cost a millisecond each time where the run-dir is
+// no tmpfs.
 //
 // A service is written before a signal that its state says was sent, and
 // before the end of an operation or of a run is acknowledged; all else within
 // flushDelay. What is lost then is told again by the guardian.
 type store struct {
 	dir     string     // the run-dir
-	dirty   []*service // whose files are old
+	file    *os.File   // records; nil until open
+	size    int64      // of file, in bytes
+	base    int64      // of file when it was last written anew
+	line    []byte     // used again and again
+	dirty   []*service // whose records are old
 	flushAt time.Time  // when they are written; zero: none is
 	whole   bool       // every service has been written once
 }
 
 const (
 	flushDelay = 100 * time.Millisecond
-	flushBatch = 32 // services written before the loop looks at something else
+	flushBatch = 32      // services written before the loop looks at something else
+	compactMin = 1 << 20 // bytes below which old records do not matter
 )
 
 // about is the file about gsv as a whole.
@@ -67,53 +77,123 @@ type runRecord struct {
 	Start uint64 `json:"start"`
 }
 
-func (st *store) file(name string) string { return filepath.Join(st.dir, "state", name+".json") }
+// entry is a line of the file of records.
+type entry struct {
+	Name   string  `json:"name"`
+	Record *record `json:"record,omitempty"` // nil: the service is gone
+}
 
-// The name is none that a service can have.
-func (st *store) aboutFile() string { return filepath.Join(st.dir, "state", "_gsv.json") }
+func (st *store) recordsFile() string { return filepath.Join(st.dir, "state", "records") }
 
-func (st *store) write(path string, v any) error {
-	text, err := json.Marshal(v)
+func (st *store) aboutFile() string { return filepath.Join(st.dir, "state", "gsv") }
+
+// open reads the records that are there and gets ready to append. What follows
+// the last whole line is of a write that was cut off by the writer's death.
+func (st *store) open() (map[string]record, error) {
+	file, err := os.OpenFile(st.recordsFile(), os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("cannot keep state: %w", err)
+	}
+	text, err := io.ReadAll(file)
+	if err != nil {
+		file.Close()
+		return nil, fmt.Errorf("cannot read state: %w", err)
+	}
+	text = text[:bytes.LastIndexByte(text, '\n')+1]
+	st.file, st.size, st.base = file, int64(len(text)), int64(len(text))
+	records := map[string]record{}
+	var bad error
+	for line := range bytes.Lines(text) {
+		var e entry
+		if err := json.Unmarshal(line, &e); err != nil {
+			bad = fmt.Errorf("cannot read state: %w", err)
+			continue
+		}
+		if e.Record == nil {
+			delete(records, e.Name)
+		} else {
+			records[e.Name] = *e.Record
+		}
+	}
+	return records, bad
+}
+
+// put appends a record; nil says that the service is gone.
+func (st *store) put(name string, r *record) error {
+	text, err := json.Marshal(entry{name, r})
 	if err != nil {
 		return fmt.Errorf("cannot keep state: %w", err)
 	}
-	tmp := path + ".tmp"
+	st.line = append(append(st.line[:0], text...), '\n')
+	if n, err := st.file.WriteAt(st.line, st.size); err != nil {
+		if n > 0 {
+			st.file.Truncate(st.size)
+		}
+		return fmt.Errorf("cannot keep state: %w", err)
+	}
+	st.size += int64(len(st.line))
+	return nil
+}
+
+// old reports whether the file is worth writing anew.
+func (st *store) old() bool { return st.size > compactMin && st.size > 4*st.base }
+
+// replace writes the file anew with these records alone.
+func (st *store) replace(records map[string]record) error {
+	var text []byte
+	for name, r := range records {
+		line, err := json.Marshal(entry{name, &r})
+		if err != nil {
+			return fmt.Errorf("cannot keep state: %w", err)
+		}
+		text = append(append(text, line...), '\n')
+	}
+	tmp := st.recordsFile() + ".tmp"
+	file, err := os.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return fmt.Errorf("cannot keep state: %w", err)
+	}
+	_, err = file.Write(text)
+	if err == nil {
+		err = os.Rename(tmp, st.recordsFile())
+	}
+	if err != nil {
+		file.Close()
+		return fmt.Errorf("cannot keep state: %w", err)
+	}
+	st.file.Close()
+	st.file, st.size, st.base = file, int64(len(text)), int64(len(text))
+	return nil
+}
+
+func (st *store) writeAbout(a about) error {
+	text, err := json.Marshal(a)
+	if err != nil {
+		return fmt.Errorf("cannot keep state: %w", err)
+	}
+	tmp := st.aboutFile() + ".tmp"
 	if err := os.WriteFile(tmp, text, 0o600); err != nil {
 		return fmt.Errorf("cannot keep state: %w", err)
 	}
-	if err := os.Rename(tmp, path); err != nil {
+	if err := os.Rename(tmp, st.aboutFile()); err != nil {
 		return fmt.Errorf("cannot keep state: %w", err)
 	}
 	return nil
 }
 
-func (st *store) read(path string, v any) error {
-	text, err := os.ReadFile(path)
+func (st *store) readAbout() (a about, err error) {
+	text, err := os.ReadFile(st.aboutFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return a, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &a)
+	}
 	if err != nil {
-		return err
+		err = fmt.Errorf("cannot read state: %w", err)
 	}
-	if err := json.Unmarshal(text, v); err != nil {
-		return fmt.Errorf("cannot read state %s: %w", path, err)
-	}
-	return nil
+	return a, err
 }
-
-// names are the services that have a file.
-func (st *store) names() ([]string, error) {
-	entries, err := os.ReadDir(filepath.Join(st.dir, "state"))
-	if err != nil {
-		return nil, fmt.Errorf("cannot read state: %w", err)
-	}
-	var names []string
-	for _, e := range entries {
-		if name, ok := strings.CutSuffix(e.Name(), ".json"); ok && name != "_gsv" {
-			names = append(names, name)
-		}
-	}
-	return names, nil
-}
-
-func (st *store) remove(name string) { os.Remove(st.file(name)) }
 
 // setAside renames all state, so that the next supervisor begins without it.
 func (st *store) setAside() (string, error) {
@@ -152,7 +232,8 @@ func (s *Supervisor) save(svc *service) {
 		return
 	}
 	svc.dirty = false
-	if err := s.store.write(s.store.file(svc.name), s.recordOf(svc)); err != nil {
+	r := s.recordOf(svc)
+	if err := s.store.put(svc.name, &r); err != nil {
 		s.say(svc.name + ": " + err.Error())
 	}
 	s.acknowledge(svc)
@@ -186,9 +267,22 @@ func (s *Supervisor) flush() {
 		return
 	}
 	st.dirty, st.flushAt = nil, time.Time{}
+	if st.old() {
+		s.compact()
+	}
 	if !st.whole {
 		st.whole = true
 		s.saveAbout()
+	}
+}
+
+func (s *Supervisor) compact() {
+	records := map[string]record{}
+	for name, svc := range s.services {
+		records[name] = s.recordOf(svc)
+	}
+	if err := s.store.replace(records); err != nil {
+		s.say(err.Error())
 	}
 }
 
@@ -198,7 +292,7 @@ func (s *Supervisor) saveAbout() {
 	if s.end != nil {
 		a.Ending, a.Status = true, s.end.status
 	}
-	if err := s.store.write(s.store.aboutFile(), a); err != nil {
+	if err := s.store.writeAbout(a); err != nil {
 		s.say(err.Error())
 	}
 }

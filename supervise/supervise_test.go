@@ -212,27 +212,57 @@ func TestStateSurvives(t *testing.T) {
 		State: lifecycle.State{Want: lifecycle.Up, Gen: 7, Last: &exit, RetryAt: now().Add(time.Second),
 			Runs: []lifecycle.Run{{Gen: 7, Phase: lifecycle.Stopping, Deadline: now(), Stop: []lifecycle.StopStep{{Signal: syscall.SIGKILL}}}}},
 		Runs: map[int]runRecord{7: {812, 4711}}, Operations: []status.Operation{{ID: "1a2f"}}}
-	if err := st.write(st.file("web"), in); err != nil {
-		t.Fatal(err)
+	open := func() map[string]record {
+		t.Helper()
+		st = store{dir: dir}
+		records, err := st.open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return records
 	}
-	if err := st.write(st.aboutFile(), about{}); err != nil {
-		t.Fatal(err)
+	put := func(name string, r *record) {
+		t.Helper()
+		if err := st.put(name, r); err != nil {
+			t.Fatal(err)
+		}
 	}
-	var out record
-	if err := st.read(st.file("web"), &out); err != nil {
-		t.Fatal(err)
-	}
+	open()
+	put("web", &record{Bad: "an older one"})
+	put("gone", &in)
+	put("web", &in)
+	put("gone", nil)
+	st.file.WriteAt([]byte(`{"name":"web","record":{"state":{"gen":9`), st.size) // the writer died here
+	records := open()
+	out := records["web"]
 	if out.State.Gen != 7 || *out.State.Last != exit || !out.State.RetryAt.Equal(in.State.RetryAt) || out.Runs[7] != in.Runs[7] ||
 		*out.Definition != *in.Definition || out.State.Runs[0].Stop[0].Signal != syscall.SIGKILL || out.Operations[0].ID != "1a2f" {
 		t.Errorf("wrote %+v\nread %+v", in, out)
 	}
-	if names, err := st.names(); err != nil || len(names) != 1 || names[0] != "web" {
-		t.Errorf("services with state: %q, %v", names, err)
+	if len(records) != 1 {
+		t.Errorf("%d services have state", len(records))
+	}
+	put("other", &in)
+	if records := open(); len(records) != 2 {
+		t.Errorf("%d services have state after a write that was cut off and another one", len(records))
+	}
+	for range 5000 {
+		put("web", &in)
+	}
+	if !st.old() {
+		t.Errorf("%d bytes for two services are not too many", st.size)
+	}
+	if err := st.replace(records); err != nil {
+		t.Fatal(err)
+	}
+	put("other", &in)
+	if records := open(); st.old() || len(records) != 2 || records["web"].State.Gen != 7 {
+		t.Errorf("written anew: %d bytes, %d services", st.size, len(records))
 	}
 	if _, err := st.setAside(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(dir, "state.bad", "web.json")); err != nil {
+	if _, err := os.Stat(filepath.Join(dir, "state.bad", "records")); err != nil {
 		t.Error("state was not kept aside:", err)
 	}
 }

@@ -142,14 +142,15 @@ func exitStatus(e *lifecycle.Exit) *status.Exit {
 	return x
 }
 
-// Allow is the service's [allow] table.
-func (s *Supervisor) Allow(name string) (allow map[string][]string) {
+// Allow is the service's [allow] table; known is false if there is no such service.
+func (s *Supervisor) Allow(name string) (allow map[string][]string, known bool) {
 	s.call(context.Background(), func() {
-		if svc := s.services[name]; svc != nil && svc.def != nil {
+		svc := s.services[name]
+		if known = svc != nil; known && svc.def != nil {
 			allow = svc.def.Allow
 		}
 	})
-	return allow
+	return allow, known
 }
 
 // WaitFor returns when the service is ready, running or stopped, as it is then.

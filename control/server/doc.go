@@ -56,8 +56,8 @@ type Whole interface {
 
 // A Policy knows the [allow] tables.
 type Policy interface {
-	// Allow is the service's table: verb or role to users and "@groups". Nil if there is none; not to be changed.
-	Allow(name string) map[string][]string
+	// Allow is the table of a service: verb or role to users and "@groups". Nil if it has none; not to be changed. Known is false if there is no such service.
+	Allow(name string) (table map[string][]string, known bool)
 }
 
 // A Waiter waits for services.

@@ -62,7 +62,7 @@ func (s *Server) may(a ask, service string, c status.Caller) bool {
 	}
 	var allow map[string][]string
 	if service != "" {
-		allow = s.gsv.Allow(service)
+		allow, _ = s.gsv.Allow(service)
 	}
 	return permitted(a, allow, false, func(entries []string) bool { return names(entries, c) })
 }

@@ -34,7 +34,7 @@ func (s *Server) verb(w http.ResponseWriter, r *http.Request, c status.Caller) e
 	if err != nil {
 		return err
 	}
-	if _, ok := s.gsv.Service(name); !ok {
+	if _, known := s.gsv.Allow(name); !known {
 		return noService(name)
 	}
 	if !s.may(askOf(row, &call), name, c) {

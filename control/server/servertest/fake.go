@@ -277,7 +277,10 @@ func (f *Fake) Shutdown(context.Context, status.Caller) error {
 }
 
 // Allow is server.Policy's.
-func (f *Fake) Allow(name string) map[string][]string { return f.Allows[name] }
+func (f *Fake) Allow(name string) (map[string][]string, bool) {
+	_, known := f.Service(name)
+	return f.Allows[name], known
+}
 
 // WaitFor is server.Waiter's.
 func (f *Fake) WaitFor(ctx context.Context, name, what string) (status.Service, error) {
