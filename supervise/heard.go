@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -117,13 +118,14 @@ func (s *Supervisor) heardEmpty(svc *service, r *run, gen int) {
 }
 
 func exitOf(ev guardian.Ended) lifecycle.Exit {
+	at := now().Add(-time.Since(ev.At))
 	switch st := ev.Status; {
 	case ev.Unknown:
-		return lifecycle.Exit{Unknown: true}
+		return lifecycle.Exit{Unknown: true, At: at}
 	case st.Signaled():
-		return lifecycle.Exit{Signal: st.Signal(), Core: st.CoreDump()}
+		return lifecycle.Exit{Signal: st.Signal(), Core: st.CoreDump(), At: at}
 	default:
-		return lifecycle.Exit{Code: st.ExitStatus()}
+		return lifecycle.Exit{Code: st.ExitStatus(), At: at}
 	}
 }
 

@@ -40,7 +40,7 @@ type Ready struct{ Gen int }
 // Jitter (-1 to 1) spreads the next start by up to a tenth.
 type Ended struct {
 	Gen    int
-	Exit   Exit // At and Uptime are set by Step
+	Exit   Exit // Uptime is set by Step, and At where it is zero
 	Left   bool // others of its processes are still there
 	Jitter float64
 }

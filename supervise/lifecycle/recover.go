@@ -17,7 +17,8 @@ type Found struct {
 // runs that are really there, in the order of their Gen. What was sent to a
 // run that is being stopped is sent again, for nobody knows whether it was;
 // operations that sent a plain signal fail instead, so that it is never sent
-// twice. A run of s that was not found has ended unseen.
+// twice. A run of s that was not found has ended unseen, or, if its process was
+// never seen, is started now.
 func Recover(p Policy, s State, now time.Time, found []Found) (State, []Effect) {
 	m := &machine{p: p, s: s.clone(), now: now}
 	for _, op := range slices.Clone(m.s.Ops) {
@@ -36,6 +37,10 @@ func Recover(p Policy, s State, now time.Time, found []Found) (State, []Effect) 
 		case r == nil:
 		case !isFound(r.Gen) && r.Exit != nil:
 			m.settle(*r, *r.Exit, 0)
+		case !isFound(r.Gen) && !r.Born && r.Phase == Starting:
+			m.emit(StartRun{Gen: r.Gen}) // nobody heard of it
+		case !isFound(r.Gen) && !r.Born:
+			m.ended(r, Ended{Gen: r.Gen, Exit: Exit{Failure: "stopped before it was started"}})
 		case !isFound(r.Gen):
 			m.ended(r, Ended{Gen: r.Gen, Exit: Exit{Unknown: true}})
 		case known.Phase == Stopping && len(r.Stop) > 0:

@@ -196,8 +196,10 @@ func (m *machine) launch(gen int, since time.Time) {
 
 // launched begins to count min-uptime, for the process exists since then.
 func (m *machine) launched(r *Run, since time.Time) {
+	again := r.Born
+	r.Born = true
 	switch {
-	case r.Phase != Starting || m.p.Probe || m.p.Oneshot || !r.Deadline.IsZero():
+	case again || r.Phase != Starting || m.p.Probe || m.p.Oneshot:
 	case m.p.MinUptime > 0:
 		r.Since, r.Deadline = since, since.Add(m.p.MinUptime)
 	default:
@@ -235,7 +237,10 @@ func (m *machine) kill(r *Run) {
 
 func (m *machine) ended(r *Run, ev Ended) {
 	exit := ev.Exit
-	exit.At, exit.Uptime = m.now, m.now.Sub(r.Since)
+	if exit.At.IsZero() {
+		exit.At = m.now
+	}
+	exit.Uptime = max(0, exit.At.Sub(r.Since))
 	m.s.Last = &exit
 	if !ev.Left {
 		m.settle(*r, exit, ev.Jitter)
