@@ -3,6 +3,7 @@ package server
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -48,7 +49,7 @@ func serve(t *testing.T, f *servertest.Fake, o Options) string {
 // asking is one request as any HTTP client would make it.
 func asking(t *testing.T, path, method, url, body string, header ...string) (*http.Response, string) {
 	t.Helper()
-	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true, Dial: func(string, string) (net.Conn, error) { return net.Dial("unix", path) }}}
+	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(context.Context, string, string) (net.Conn, error) { return net.Dial("unix", path) }}}
 	r, err := http.NewRequestWithContext(t.Context(), method, "http://gsv"+url, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)

@@ -226,7 +226,7 @@ func (tl *teller) answer(effects []Effect) (more []Effect) {
 		if !ok || tl.silent {
 			continue
 		}
-		s, effects, err := Step(tl.p, tl.s, tl.now, Launched{start.Gen})
+		s, effects, err := Step(tl.p, tl.s, tl.now, Launched(start))
 		if err != nil {
 			tl.t.Fatal(err)
 		}

@@ -30,6 +30,9 @@ type call struct {
 	blocked, saved uint64 // signal masks: all, and what was before
 }
 
+// Only the assembly uses it.
+const _ = unsafe.Offsetof(call{}.saved)
+
 // fork clones the process. It returns the child's pid, or a negative errno. The child carries out c.ops and never returns.
 //
 //go:noescape
