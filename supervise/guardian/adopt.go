@@ -35,8 +35,9 @@ func (g *guardian) adopt(q request) {
 		g.answer(c)
 		return
 	}
-	c := &child{run: r, pid: int(q.pid), start: q.num, group: -1}
-	g.runs[r] = c
+	g.disarm(r)
+	c := g.add(r)
+	c.pid, c.start = int(q.pid), q.num
 	w, err := newWatch(c.pid)
 	var p procfs.Proc
 	if err == nil {
@@ -140,11 +141,13 @@ func (g *guardian) watchEnded(w watchEnd) {
 	if wait(c.pid, &status) { // orphaned, it became our child
 		w.status, w.known = syscall.WaitStatus(status), true
 	}
-	_ = c.watch.raw.Control(func(fd uintptr) {
-		if n, err := unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0); err == nil && c.leads {
-			c.group = n
-		}
-	})
+	if c.leads {
+		_ = c.watch.raw.Control(func(fd uintptr) {
+			if n, err := unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0); err == nil {
+				c.group = n
+			}
+		})
+	}
 	c.status, c.unknown = w.status, !w.known
 	g.end(c)
 	g.settle(c)

@@ -22,17 +22,20 @@ type child struct {
 	watch   *watch       // of an adopted one that is not our child
 	held    []int
 
-	ended   bool
-	unknown bool
-	status  syscall.WaitStatus
-	failure spawn.Failure
-	at      int64 // when it ended, in nanoseconds of CLOCK_BOOTTIME
-	acked   bool
-	left    bool
-	group   int // pidfd of the ended leader, or -1
+	next *armed
+
+	ended    bool
+	unknown  bool
+	followed bool // by what was armed
+	status   syscall.WaitStatus
+	failure  spawn.Failure
+	at       int64 // when it ended, in nanoseconds of CLOCK_BOOTTIME
+	acked    bool
+	left     bool
+	group    int // pidfd of the ended leader, or -1
 }
 
-// A request is a message from the supervisor with what came along.
+// A request is a message from the supervisor with what came along. Of an arm, the body is the encoded spec.
 type request struct {
 	message
 	spec  spawn.Spec
@@ -49,32 +52,51 @@ func (g *guardian) startRun(q request) {
 		g.answer(c)
 		return
 	}
+	g.disarm(r)
+	c := g.add(r)
+	if q.lost {
+		c.failure = spawn.Failure{Step: spawn.StepFiles, Errno: unix.EMFILE}
+	} else {
+		g.launch(c, &q.spec, q.bad, q.files, q.split)
+	}
+	g.begun(c)
+}
+
+// add makes a run known.
+func (g *guardian) add(r run) *child {
 	c := &child{run: r, group: -1}
 	g.runs[r] = c
-	var fail error
-	switch {
-	case q.lost:
-		fail = spawn.Failure{Step: spawn.StepFiles, Errno: unix.EMFILE}
-	case q.bad:
-		fail = spawn.Failure{Step: spawn.StepExec, Errno: unix.EINVAL}
-	default:
-		c.held = q.files[q.split:]
-		if q.spec.NoFile == nil {
-			q.spec.NoFile = g.files
-		}
-		c.process, fail = g.launcher.Start(&q.spec, q.files[:q.split])
-		closeAll(q.files[:q.split])
+	return c
+}
+
+// launch starts the process of c, with the first split of files; the others are held. If it fails, or spec is bad, there is no pid.
+func (g *guardian) launch(c *child, spec *spawn.Spec, bad bool, files []int, split uint8) {
+	c.held = files[split:]
+	if spec.NoFile == nil {
+		spec.NoFile = g.files
 	}
+	fail := error(spawn.Failure{Step: spawn.StepExec, Errno: unix.EINVAL})
+	if !bad {
+		c.process, fail = g.launcher.Start(spec, files[:split])
+	}
+	closeAll(files[:split])
 	if fail != nil {
 		c.failure, _ = fail.(spawn.Failure)
-		g.end(c)
-		g.settle(c)
 		return
 	}
 	c.pid, c.leads = c.process.Pid, true
 	g.bear()
 	g.reused(c.pid)
 	g.pids[c.pid] = c
+}
+
+// begun tells what became of a run that was launched.
+func (g *guardian) begun(c *child) {
+	if c.pid == 0 {
+		g.end(c)
+		g.settle(c)
+		return
+	}
 	c.start, _ = procfs.StartTime(c.pid) // even if it has ended: it is not reaped. 0 without a /proc
 	g.answer(c)
 }
@@ -113,6 +135,9 @@ func (g *guardian) tellEnd(c *child) {
 	}
 	if c.unknown {
 		m.flags |= flagUnknown
+	}
+	if c.followed {
+		m.flags |= flagNext
 	}
 	if g.super.tell(&m) && !c.acked {
 		g.owe(due{run: c.run})
@@ -228,14 +253,19 @@ func (g *guardian) end(c *child) {
 	c.watch = nil
 }
 
-// settle looks what is left of a run that has ended, and tells its end.
+// settle looks what is left of a run that has ended, starts what is to follow it, and tells.
 func (g *guardian) settle(c *child) {
-	if c.left = c.groupLeft(); c.left {
+	c.left = c.groupLeft()
+	next := g.follow(c) // first of all: what it serves waits
+	if c.left {
 		g.left[c] = struct{}{}
 	} else {
 		c.dropGroup()
 	}
 	g.tellEnd(c)
+	if next != nil {
+		g.begun(next)
+	}
 }
 
 // checkLeft finds out which groups are empty by now.

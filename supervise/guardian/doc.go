@@ -10,5 +10,9 @@
 //     number n, and a start that is repeated is answered again. No end is lost: it is kept, and told to every new supervisor, until it is acknowledged.
 //  3. A supervisor that leaves a message unacknowledged, or does not ask what is running, for 30 seconds is killed.
 //
+// What is to follow at once when a run ends can be handed over ahead, armed: the guardian starts it itself, and then tells of the end and the start
+// together, as long as nothing is left of the run and nobody has begun to end everything. That saves two wake-ups of processes, and works
+// without a supervisor too, once: who arms the next is a supervisor. What one has armed is dropped when the next asks what is running.
+//
 // The two talk over a SOCK_SEQPACKET socketpair, one message a packet, files by SCM_RIGHTS: see message.
 package guardian

@@ -58,7 +58,7 @@ type due struct {
 func (g *guardian) loop() int {
 	g.startSupervisor()
 	for !g.done() {
-		g.arm()
+		g.setTimer()
 		select {
 		case <-g.childEnded:
 			g.reap()
@@ -92,8 +92,8 @@ func (g *guardian) done() bool {
 	return false
 }
 
-// arm sets the one timer to the earliest deadline, if there is one.
-func (g *guardian) arm() {
+// setTimer sets the one timer to the earliest deadline, if there is one.
+func (g *guardian) setTimer() {
 	var next time.Time
 	earlier := func(t time.Time) {
 		if !t.IsZero() && (next.IsZero() || t.Before(next)) {

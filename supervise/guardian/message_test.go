@@ -15,7 +15,9 @@ import (
 var messages = []message{
 	{kind: kindHello},
 	{kind: kindStart, flags: flagSpecFile, files: 7, split: 3, key: "web", n: 1<<64 - 1, body: []byte("spec")},
-	{kind: kindEnded, flags: flagLeft | flagUnknown, pid: -1, num: 5, at: -6, status: 0xffffffff, failure: spawn.Failure{Step: spawn.StepExec, Errno: 65535}, key: strings.Repeat("k", maxKey)},
+	{kind: kindArm, files: 255, split: 255, key: "web", body: []byte("spec")},
+	{kind: kindDisarm, key: "web", n: 7},
+	{kind: kindEnded, flags: flagNext | flagLeft | flagUnknown, pid: -1, num: 5, at: -6, status: 0xffffffff, failure: spawn.Failure{Step: spawn.StepExec, Errno: 65535}, key: strings.Repeat("k", maxKey)},
 }
 
 func TestMessageRoundTrip(t *testing.T) {

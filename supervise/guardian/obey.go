@@ -16,7 +16,7 @@ func (g *guardian) obey(q request) {
 		closeAll(q.files)
 		return
 	}
-	if q.kind != kindStart {
+	if !q.kind.starts() {
 		closeAll(q.files)
 	}
 	c := g.runs[run{q.key, q.n}]
@@ -29,6 +29,10 @@ func (g *guardian) obey(q request) {
 		g.super.early = 0
 	case kindStart:
 		g.startRun(q)
+	case kindArm:
+		g.armRun(q)
+	case kindDisarm:
+		g.disarm(run{q.key, q.n})
 	case kindAdopt:
 		g.adopt(q)
 	case kindSignal:
@@ -49,10 +53,11 @@ func (g *guardian) obey(q request) {
 	}
 }
 
-// list tells a new supervisor what there is, and from then on what happens.
+// list tells a new supervisor what there is, and from then on what happens. What the one before has armed is dropped.
 func (g *guardian) list() {
 	g.super.listening = true
 	for _, c := range g.runs {
+		c.disarm()
 		m := message{kind: kindProcess, key: c.key, n: c.n, pid: int32(c.pid), num: c.start, files: uint8(len(c.held))}
 		if c.ended {
 			m.flags |= flagEnded

@@ -19,11 +19,13 @@ var scenes = map[string]func(*scene){
 	"crowd": sceneCrowd, "hold": sceneHold, "garbage": sceneGarbage, "noexit": sceneNoExit, "second": sceneSecond, "inherit": sceneInherit,
 	"files": sceneFiles, "fast": sceneFast, "forward": sceneForward,
 	"adopt": sceneAdopt, "adoptown": sceneAdoptOwn, "storm": sceneStorm, "orphans": sceneOrphans,
+	"armed": sceneArmed, "armedcrowd": sceneArmedCrowd, "armedfiles": sceneArmedFiles, "armedalone": sceneArmedAlone,
+	"armedexit": sceneArmedExit, "armedterm": sceneArmedTerm, "armedkill": sceneArmedKill,
 	"bench": sceneBench, "benchcrash": sceneBenchCrash, "bench1000": sceneBenchThousand,
 }
 
 // early is what a supervisor does before it dials.
-var early = map[string]func(){"aside": earlyAside}
+var early = map[string]func(){"aside": earlyAside, "armedalone": earlyArmedAlone}
 
 func TestStatus(t *testing.T) { play(t, nil, "status").end(5) }
 

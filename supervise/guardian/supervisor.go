@@ -87,10 +87,10 @@ func receiveRequests(s *socket, to chan<- request, quit <-chan struct{}) {
 			return
 		}
 		q := request{message: m, files: files, lost: lost}
-		if m.kind == kindStart && !lost {
-			q.readSpec()
+		q.body = nil // m's is the socket's
+		if m.kind.starts() && !lost {
+			q.readSpec(m.body)
 		}
-		q.body = nil // it is the socket's
 		select {
 		case to <- q:
 		case <-quit:
@@ -100,9 +100,8 @@ func receiveRequests(s *socket, to chan<- request, quit <-chan struct{}) {
 	}
 }
 
-// readSpec reads the spec of a start, from the last file if it is there.
-func (q *request) readSpec() {
-	b := q.body
+// readSpec reads the spec of a start or arm from b, or from the last file if it is there.
+func (q *request) readSpec(b []byte) {
 	if q.flags&flagSpecFile != 0 {
 		if len(q.files) == int(q.split) {
 			q.bad = true
@@ -112,6 +111,10 @@ func (q *request) readSpec() {
 		b = readSpecFile(q.files[last])
 		_ = unix.Close(q.files[last])
 		q.files = q.files[:last]
+	}
+	if q.kind == kindArm {
+		q.body = slices.Clone(b)
+		return
 	}
 	var err error
 	q.spec, err = spawn.ParseSpec(b)
