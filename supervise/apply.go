@@ -228,6 +228,10 @@ func (s *Supervisor) apply(p planned, tell bool) {
 		svc.bad, svc.gone = "", false
 		s.use(svc, p.def)
 	}
+	if svc.armed != 0 {
+		s.disarm(svc) // it was by the definition of before
+	}
+	s.arm(svc)
 	s.mark(svc)
 	if tell {
 		s.event(eventOf(p.Service, "definition", p.Action))

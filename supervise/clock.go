@@ -46,15 +46,16 @@ func (d *deadlines) next() time.Time {
 	return time.Time{}
 }
 
-// pop takes out what is due at t.
-func (d *deadlines) pop(t time.Time) []func() {
+// pop takes out what is due at t, but no more than n: others shall have their turn.
+func (d *deadlines) pop(t time.Time, n int) []func() {
 	var due []func()
-	for {
+	for range n {
 		if next := d.next(); next.IsZero() || t.Before(next) {
 			return due
 		}
 		due = append(due, heap.Pop(&d.heap).(deadline).do)
 	}
+	return due
 }
 
 type deadlineHeap []deadline

@@ -55,6 +55,20 @@ func (s *Supervisor) heardEnded(ev guardian.Ended) {
 	r.ended = true
 	s.launched(r)
 	exit := exitOf(ev)
+	if r.unwanted != nil {
+		if !ev.Left {
+			s.unwantedEnded(svc, r, int(ev.N))
+		}
+		return
+	}
+	if ev.Next {
+		if ev.Failure != nil {
+			exit.Failure = ev.Failure.Error()
+		}
+		s.heardAhead(svc, ev, func() { s.runEnded(svc, r, ev, exit) })
+		return
+	}
+	svc.armed = 0 // whatever was armed is dropped
 	if ev.Failure == nil {
 		s.runEnded(svc, r, ev, exit)
 		return
@@ -95,15 +109,20 @@ func (s *Supervisor) runEnded(svc *service, r *run, ev guardian.Ended, exit life
 // runOver goes on when it is known what a run has left behind.
 func (s *Supervisor) runOver(svc *service, r *run, gen int, exit lifecycle.Exit, left bool) {
 	r.over = true
+	asked := svc.state.Phase() == lifecycle.Stopping && svc.state.Runs[len(svc.state.Runs)-1].Cause == lifecycle.Asked
 	svc.acks = append(svc.acks, gen)
 	s.step(svc, lifecycle.Ended{Gen: gen, Exit: exit, Left: left, Jitter: jitter()})
-	s.tellExit(svc, gen, r)
+	s.tellExit(svc, gen, r, asked)
 	s.bury(svc, gen)
 }
 
 // heardEmpty goes on when nothing of a run's group is left.
 func (s *Supervisor) heardEmpty(svc *service, r *run, gen int) {
 	r.empty = true
+	if r.unwanted != nil {
+		s.unwantedEnded(svc, r, gen)
+		return
+	}
 	if !r.over {
 		return // somebody still looks at its end
 	}
@@ -131,14 +150,14 @@ func exitOf(ev guardian.Ended) lifecycle.Exit {
 
 // tellExit makes the end of a main process known. It comes after step, for
 // nothing shall delay what follows from the end.
-func (s *Supervisor) tellExit(svc *service, gen int, r *run) {
+func (s *Supervisor) tellExit(svc *service, gen int, r *run, asked bool) {
 	last := svc.state.Last
 	if last == nil {
 		return
 	}
 	text := fmt.Sprintf("%s after %s", describeExit(*last), seconds(last.Uptime))
 	s.event(status.Event{Service: svc.name, Kind: "exit", Text: text, Pid: r.pid, Exit: exitStatus(last)})
-	if svc.state.Phase() != lifecycle.Stopped && !svc.policy.Succeeded(*last) {
+	if !asked && !svc.policy.Succeeded(*last) {
 		line := fmt.Sprintf("%s: run %d %s", svc.name, gen, text)
 		if at := svc.state.RetryAt; svc.state.Phase() == lifecycle.Backoff {
 			line += "; next start in " + seconds(at.Sub(now()))

@@ -27,7 +27,11 @@ func (s *Supervisor) launch(svc *service, gen int) {
 	if svc.next != nil {
 		s.use(svc, svc.next)
 	}
+	svc.toArm = 0
 	svc.runs[gen] = &run{}
+	if s.startedAhead(svc, gen) {
+		return
+	}
 	if s.launching >= maxLaunching {
 		s.toLaunch = append(s.toLaunch, func() { s.launchNow(svc, gen) })
 		return
@@ -59,7 +63,7 @@ func (s *Supervisor) launchNow(svc *service, gen int) {
 	r.counted = true
 	s.launching++
 	d := svc.def
-	if len(d.EnvironmentFiles) == 0 && d.User == "" && d.Group == "" && d.SupplementaryGroups == nil {
+	if !looksThingsUp(d) {
 		b, err := s.prepare(d, gen)
 		s.launchWith(svc, gen, b, err)
 		return
@@ -124,7 +128,7 @@ func (s *Supervisor) launchWith(svc *service, gen int, b birth, err error) {
 		delete(svc.runs, gen)
 		s.launched(r)
 		s.step(svc, lifecycle.Ended{Gen: gen, Exit: lifecycle.Exit{Failure: err.Error()}, Jitter: jitter()})
-		s.tellExit(svc, gen, r)
+		s.tellExit(svc, gen, r, false)
 	})
 }
 
@@ -137,14 +141,16 @@ func (s *Supervisor) output(svc *service, gen, uid int) (files, keep []guardian.
 		return []guardian.File{shared(os.Stdin), shared(os.Stdout), shared(os.Stderr)}, nil, nil
 	}
 	key := logs.Key{Name: svc.name, Gen: gen}
-	child, held, err := logs.Make(s.fifoDir(), key, uid)
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := s.pump.Add(key, logs.Path(s.fifoDir(), key), svc.out); err != nil {
-		child.Close()
-		held.Close()
-		return nil, nil, err
+	child, held, ok := s.takeSpare(svc, gen, uid)
+	if !ok {
+		if child, held, err = logs.Make(s.fifoDir(), key, uid); err != nil {
+			return nil, nil, err
+		}
+		if err := s.pump.Add(key, logs.Path(s.fifoDir(), key), svc.out); err != nil {
+			child.Close()
+			held.Close()
+			return nil, nil, err
+		}
 	}
 	files = []guardian.File{{File: s.null, Shared: true}, {File: child}, {File: child, Shared: true}}
 	return files, []guardian.File{{File: held}}, nil

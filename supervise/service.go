@@ -32,6 +32,10 @@ type service struct {
 
 	changed    chan struct{}  // closed at the next change; nil: nobody waits
 	lastReload *status.Reload // nil: none since the last good start
+	armed      int            // the run whose start the guardian has ahead of time; 0: none
+	toArm      int            // the run whose successor it will be given, at its time; 0: none
+	ahead      int            // the run that the guardian has started by itself, while its predecessor's end is being told
+	spare      *spare         // nil: none
 	recent     []string       // ids of its last operations that have ended
 	dirty      bool           // its state on disk is old
 	acks       []int          // gens whose end is acknowledged once the state is on disk
@@ -46,6 +50,7 @@ type run struct {
 	counted  bool   // among those it has not answered
 	ended    bool   // the guardian has told its end
 	over     bool   // lifecycle has been told
+	unwanted func() // not nil: it was started ahead of time and too late; what to do when it is gone
 	empty    bool   // the guardian has told that nothing of its group is left
 	drained  bool   // all its output is in the log
 	probe    func() // ends its readiness check; nil: there is none
@@ -105,6 +110,7 @@ func (s *Supervisor) step(svc *service, ev lifecycle.Event) error {
 
 func (s *Supervisor) carryOut(svc *service, before lifecycle.State, effects []lifecycle.Effect) {
 	s.mark(svc)
+	s.arm(svc)
 	for _, e := range effects {
 		switch e := e.(type) {
 		case lifecycle.StartRun:
@@ -192,6 +198,7 @@ func (s *Supervisor) forget(svc *service) {
 		s.say(svc.name + ": " + err.Error())
 	}
 	s.event(eventOf(svc.name, "definition", "removed"))
+	svc.dropSpare()
 	svc.tell()
 }
 

@@ -175,12 +175,15 @@ func (s *Supervisor) untilDue() time.Duration {
 	return max(0, next.Sub(now()))
 }
 
+// dueBatch is how many deadlines are seen to before the loop looks at something else.
+const dueBatch = 16
+
 func (s *Supervisor) tick() {
 	t := now()
 	if at := s.store.flushAt; !at.IsZero() && !t.Before(at) {
 		s.flush()
 	}
-	for _, d := range s.due.pop(t) {
+	for _, d := range s.due.pop(t, dueBatch) {
 		d()
 	}
 }

@@ -23,8 +23,8 @@ import (
 // GSV_KILLS says how often, 10 times if it is not set: the guardian starts supervisors at most a second apart.
 func TestStorm(t *testing.T) {
 	const (
-		crashing, steady, cycled = 60, 30, 3
-		limit                    = 20
+		crashing, steady, cycled, ahead = 60, 30, 3, 10
+		limit                           = 20
 	)
 	kills := 10
 	if n, err := strconv.Atoi(os.Getenv("GSV_KILLS")); err == nil {
@@ -43,6 +43,10 @@ func TestStorm(t *testing.T) {
 	}
 	for i := range steady {
 		write(fmt.Sprint("steady", i), `command = ["sleep", "1000"]`, `min-uptime = "10ms"`)
+	}
+	for i := range ahead { // healthy at once: the guardian has each next start ahead of time
+		write(fmt.Sprint("ahead", i), fmt.Sprintf("command = ['sh', '-c', 'sleep 0.1; %s']", script),
+			`min-uptime = "1ms"`, `restart-delay = "1ms"`, `restart-delay-max = "1ms"`)
 	}
 	for i := range cycled {
 		write(fmt.Sprint("cycle", i), `command = ["sleep", "1000"]`, `min-uptime = "1ms"`)
@@ -97,6 +101,9 @@ func TestStorm(t *testing.T) {
 			t.Errorf("%s: generation %d, last exit %+v, want %d and %d", name, s.Generation, s.LastExit, limit, limit+100)
 		}
 	}
+	for i := range ahead {
+		allOnce(t, h, fmt.Sprint("ahead", i))
+	}
 	after := snapshot(t, h)
 	for i := range steady {
 		name := fmt.Sprint("steady", i)
@@ -104,6 +111,31 @@ func TestStorm(t *testing.T) {
 		if a.Pid != b.Pid || b.Generation != 1 || b.Restarts != 0 || b.State != status.Running {
 			t.Errorf("%s was touched: pid %d, now %d, generation %d, restarts %d, %s", name, a.Pid, b.Pid, b.Generation, b.Restarts, b.State)
 		}
+	}
+}
+
+// AllOnce stops a service whose runs each leave their number, and fails if one is missing, but for the last, or there twice.
+func allOnce(t *testing.T, h *house, name string) {
+	stop := exec.Command(filepath.Join(bin, "gsvctl"), "stop", name)
+	stop.Env = h.vars
+	if out, err := stop.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+	s, err := h.service(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, _ := os.ReadFile(filepath.Join(h.dir, "runs", name))
+	got := strings.Fields(string(b))
+	for i, n := range got {
+		if n != strconv.Itoa(i+1) {
+			t.Errorf("%s ran %v, want each once", name, got)
+			break
+		}
+	}
+	// The one that was stopped had not come to that, and one that was started ahead may have been taken back.
+	if short := s.Generation - len(got); len(got) < 5 || short < 0 || short > 2 {
+		t.Errorf("%s: generation %d, %d runs", name, s.Generation, len(got))
 	}
 }
 

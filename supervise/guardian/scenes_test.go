@@ -20,7 +20,7 @@ var scenes = map[string]func(*scene){
 	"files": sceneFiles, "fast": sceneFast, "forward": sceneForward,
 	"adopt": sceneAdopt, "adoptown": sceneAdoptOwn, "storm": sceneStorm, "orphans": sceneOrphans,
 	"armed": sceneArmed, "armedcrowd": sceneArmedCrowd, "armedfiles": sceneArmedFiles, "armedalone": sceneArmedAlone,
-	"armedexit": sceneArmedExit, "armedterm": sceneArmedTerm, "armedkill": sceneArmedKill,
+	"armedexit": sceneArmedExit, "armedterm": sceneArmedTerm, "armedstorm": sceneArmedStorm, "armedkill": sceneArmedKill,
 	"bench": sceneBench, "benchcrash": sceneBenchCrash, "bench1000": sceneBenchThousand,
 }
 

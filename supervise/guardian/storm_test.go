@@ -49,6 +49,22 @@ func pidMaxIsOurs(t *testing.T) bool {
 func storm(t *testing.T, env []string) {
 	dir := t.TempDir()
 	s := play(t, append(env, "TEST_AGAIN=1us"), "storm", dir)
+	s.killing(func(string) {})
+	for n := range stormRuns {
+		name := filepath.Join(dir, strconv.Itoa(n))
+		if b, err := os.ReadFile(name + ".started"); stormStarts(n) && (err != nil || string(b) != "x") {
+			t.Errorf("run %d was started %d times, %v", n, len(b), err)
+		}
+		if b, err := os.ReadFile(name + ".ended"); err != nil || string(b) != stormEnd(n) {
+			t.Errorf("run %d ended with %q, %v, want %q", n, b, err, stormEnd(n))
+		}
+	}
+}
+
+// killing kills one supervisor after the other, each after it has said some lines, until the guardian ends.
+func (s *stage) killing(said func(line string)) {
+	t := s.t
+	t.Helper()
 	rng := rand.New(rand.NewPCG(3, 4))
 	guardian := s.cmd.Process.Pid
 	kills := 0
@@ -57,6 +73,7 @@ func storm(t *testing.T, env []string) {
 		if !ok {
 			break
 		}
+		said(line)
 		if line == "new" { // one more supervisor: how much may it say?
 			left = 1 + rng.IntN(60)
 		}
@@ -73,15 +90,6 @@ func storm(t *testing.T, env []string) {
 	s.end(0)
 	if kills < 40 {
 		t.Errorf("only %d kills: nothing is proven", kills)
-	}
-	for n := range stormRuns {
-		name := filepath.Join(dir, strconv.Itoa(n))
-		if b, err := os.ReadFile(name + ".started"); stormStarts(n) && (err != nil || string(b) != "x") {
-			t.Errorf("run %d was started %d times, %v", n, len(b), err)
-		}
-		if b, err := os.ReadFile(name + ".ended"); err != nil || string(b) != stormEnd(n) {
-			t.Errorf("run %d ended with %q, %v, want %q", n, b, err, stormEnd(n))
-		}
 	}
 	t.Logf("%d kills", kills)
 }
@@ -154,7 +162,7 @@ func sceneStorm(s *scene) {
 		}
 		switch e := s.next().(type) {
 		case Ended:
-			s.record(dir, e)
+			s.record(filepath.Join(dir, strconv.FormatUint(e.N, 10)), e)
 			if !ended[int(e.N)] {
 				ended[int(e.N)] = true
 				waiting--
@@ -174,13 +182,13 @@ func sceneStorm(s *scene) {
 	s.Exit(0)
 }
 
-// record writes down how a run ended, whole or not at all. What is there already must say the same.
-func (s *scene) record(dir string, e Ended) {
+// record writes down how a run ended, whole or not at all, in name.ended. What is there already must say the same.
+func (s *scene) record(name string, e Ended) {
 	text := fmt.Sprintf("%d ok", uint32(e.Status))
 	if e.Failure != nil {
 		text = fmt.Sprintf("%d %v", uint32(e.Status), *e.Failure)
 	}
-	name := filepath.Join(dir, strconv.FormatUint(e.N, 10)+".ended")
+	name += ".ended"
 	if b, err := os.ReadFile(name); err == nil {
 		if string(b) != text {
 			s.fail("run %d ended with %q, and now with %q", e.N, b, text)

@@ -1,0 +1,154 @@
+package supervise
+
+import (
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"gsv/supervise/definition"
+	"gsv/supervise/guardian"
+	"gsv/supervise/lifecycle"
+	"gsv/supervise/logs"
+)
+
+// What follows the end of a run that was healthy is known before: the next
+// start, at once. So the guardian gets that start ahead of time and does it
+// without asking, which saves two ways between the processes. Decided it is
+// here all the same: lifecycle is told of the end as ever, and its StartRun finds
+// the run started. Whenever it may decide otherwise, the start is taken back.
+
+// A spare is the output FIFO of a start that was given ahead of time. It is kept
+// until that run is there, by whatever start.
+type spare struct {
+	gen   int
+	child *os.File
+}
+
+// armable reports whether the end of the service's run will be answered by a
+// start at once, and when that will be so if nothing happens until then.
+func (s *Supervisor) armable(svc *service) (at time.Time, ok bool) {
+	live := svc.state.Live()
+	switch p, d := svc.policy, svc.def; {
+	case s.end != nil || svc.gone || svc.next != nil || d == nil || svc.name == s.opts.Direct:
+	case live == nil || live.Phase != lifecycle.Running || svc.state.Want != lifecycle.Up:
+	case p.Restart != lifecycle.Always || p.Oneshot || p.Main || p.StartLimit > 0:
+	case looksThingsUp(d):
+	default:
+		return live.Since.Add(p.DelayMax), true
+	}
+	return time.Time{}, false
+}
+
+// looksThingsUp reports whether a start reads files or the users' database.
+func looksThingsUp(d *definition.Definition) bool {
+	return len(d.EnvironmentFiles) > 0 || d.User != "" || d.Group != "" || d.SupplementaryGroups != nil
+}
+
+// arm gives the next start ahead of time, when it is due, or takes it back. It
+// is called after every step and before its effects.
+func (s *Supervisor) arm(svc *service) {
+	at, ok := s.armable(svc)
+	if svc.armed != 0 && (!ok || svc.armed != svc.state.Gen+1) {
+		s.disarm(svc)
+	}
+	if !ok || svc.armed != 0 {
+		return
+	}
+	if gen := svc.state.Gen; now().Before(at) {
+		if svc.toArm != gen {
+			svc.toArm = gen
+			s.due.add(at, func() bool { return svc.toArm == gen && svc.state.Gen == gen }, func() { s.arm(svc) })
+		}
+		return
+	}
+	svc.toArm = 0
+	gen := svc.state.Gen + 1
+	b, err := s.prepare(svc.def, gen)
+	if err != nil {
+		return // the start itself will say so
+	}
+	files, keep, err := s.output(svc, gen, b.uid)
+	if err != nil {
+		return
+	}
+	fd, err := unix.FcntlInt(files[1].Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	svc.spare = &spare{gen, os.NewFile(uintptr(fd), "spare output")}
+	svc.armed = gen
+	s.guardian.Arm(svc.name, uint64(gen), b.spec, files, keep)
+}
+
+func (s *Supervisor) disarm(svc *service) {
+	s.guardian.Disarm(svc.name, uint64(svc.armed))
+	svc.armed = 0
+}
+
+// dropSpare lets go of a spare that is not for run gen, or that this has made
+// good use of.
+func (svc *service) dropSpare() {
+	if svc.spare != nil {
+		svc.spare.child.Close()
+		svc.spare = nil
+	}
+}
+
+// takeSpare makes the output of run gen from the spare, if that is for it.
+func (s *Supervisor) takeSpare(svc *service, gen, uid int) (child, keep *os.File, ok bool) {
+	if svc.spare == nil || svc.spare.gen != gen {
+		svc.dropSpare()
+		return nil, nil, false
+	}
+	child, keep, err := logs.Make(s.fifoDir(), logs.Key{Name: svc.name, Gen: gen}, uid)
+	if err != nil {
+		return nil, nil, false
+	}
+	svc.dropSpare() // now that child keeps the FIFO open
+	return child, keep, true
+}
+
+// startedAhead reports whether the guardian has started run gen by itself.
+func (s *Supervisor) startedAhead(svc *service, gen int) bool {
+	if svc.ahead != gen {
+		return false
+	}
+	svc.ahead = 0
+	svc.runs[gen].launched = true
+	svc.dropSpare()
+	s.watchReady(svc, gen)
+	return true
+}
+
+// heardAhead takes the end of a run after which the guardian has started the
+// next one. If that is not wanted any more, for it was taken back too late, it is
+// ended before anything else is decided.
+func (s *Supervisor) heardAhead(svc *service, ev guardian.Ended, then func()) {
+	gen := int(ev.N) + 1
+	svc.armed = 0
+	if live := svc.state.Live(); live != nil && live.Gen == int(ev.N) && live.Phase == lifecycle.Running && svc.state.Want == lifecycle.Up && s.end == nil {
+		svc.ahead = gen
+		then()
+		if svc.ahead == 0 {
+			return
+		}
+		svc.ahead = 0
+		then = func() {}
+	}
+	svc.state = lifecycle.Skip(svc.state, gen)
+	svc.dropSpare()
+	svc.runs[gen] = &run{launched: true, unwanted: then}
+	s.guardian.Signal(0, svc.name, uint64(gen), syscall.SIGKILL, true)
+}
+
+// unwantedEnded goes on when a run that nobody wanted is gone.
+func (s *Supervisor) unwantedEnded(svc *service, r *run, gen int) {
+	r.over = true
+	then := r.unwanted
+	r.unwanted = nil
+	s.guardian.Ack(svc.name, uint64(gen))
+	then()
+	s.bury(svc, gen)
+}
