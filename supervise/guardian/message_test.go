@@ -116,6 +116,28 @@ func TestShutdownKeepsWhatWasSent(t *testing.T) {
 	}
 }
 
+// What a peer has sent counts, though it ended without reading what it was sent.
+func TestUnreadMessagesDoNotReset(t *testing.T) {
+	a, b := socketpair(t)
+	if err := a.send((&message{kind: kindListed}).append(nil), nil); err != nil {
+		t.Fatal(err)
+	}
+	for n := range uint64(2) {
+		if err := b.send((&message{kind: kindAck, n: n}).append(nil), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.close()
+	for n := range uint64(2) {
+		if m, _, _, err := a.receive(); err != nil || m.n != n {
+			t.Fatalf("message %d is %+v, %v", n, m, err)
+		}
+	}
+	if _, _, _, err := a.receive(); err != io.EOF {
+		t.Fatalf("%v, want the end", err)
+	}
+}
+
 func TestReceiveRefusesGarbage(t *testing.T) {
 	for _, bad := range [][]byte{{1}, make([]byte, maxMessage+1), (&message{kind: kindAck, body: []byte{1}}).append(nil)} {
 		a, b := socketpair(t)
