@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,10 +17,22 @@ import (
 )
 
 // BenchmarkStartToEnded is from Start to Ended of /bin/true, as the supervisor sees it.
-func BenchmarkStartToEnded(b *testing.B) { rounds(b, "bench", "ns/started", "ns/op") }
+func BenchmarkStartToEnded(b *testing.B) { rounds(b, "bench", nil, "ns/started", "ns/op") }
 
 // BenchmarkCrash is from the KILL of a main process to the Started of its replacement.
-func BenchmarkCrash(b *testing.B) { rounds(b, "benchcrash", "ns/op") }
+func BenchmarkCrash(b *testing.B) { rounds(b, "benchcrash", nil, "ns/op") }
+
+// BenchmarkCrashToMain is from the KILL of a main process to the first byte that its replacement writes, started by a Start or armed. What is
+// started is cat.
+func BenchmarkCrashToMain(b *testing.B) {
+	name := b.TempDir() + "/byte"
+	if err := os.WriteFile(name, []byte{0}, 0o600); err != nil {
+		b.Fatal(err)
+	}
+	for _, scene := range []string{"start", "armed"} {
+		b.Run(scene, func(b *testing.B) { rounds(b, "benchmain", []string{scene, name}, "ns/op", "ns/median") })
+	}
+}
 
 // BenchmarkThousand is until 1000 are started, until the same are killed and gone, and what the guardian weighs between these and needs of the
 // processors for each.
@@ -44,8 +57,8 @@ func BenchmarkThousand(b *testing.B) {
 	}
 }
 
-func rounds(b *testing.B, scene string, units ...string) {
-	s := play(b, nil, scene, strconv.Itoa(b.N))
+func rounds(b *testing.B, scene string, args []string, units ...string) {
+	s := play(b, nil, scene, append([]string{strconv.Itoa(b.N)}, args...)...)
 	for _, unit := range units {
 		v, err := strconv.ParseFloat(s.line(), 64)
 		if err != nil {
@@ -91,6 +104,56 @@ func sceneBenchCrash(s *scene) {
 		sum += time.Since(at)
 	}
 	fmt.Println(float64(sum) / float64(rounds))
+	_ = unix.Kill(pid, unix.SIGKILL)
+	s.Exit(0)
+}
+
+func sceneBenchMain(s *scene) {
+	rounds, _ := strconv.Atoi(s.args[0])
+	in, _ := held(s)
+	r, w := held(s)
+	in.Shared = true
+	files := []File{in, {File: w, Shared: true}, std()[2]}
+	spec := &spawn.Spec{Argv: []string{"/bin/cat", s.args[2], "-"}}
+	buf := make([]byte, 2)
+	read := func() {
+		if n, err := r.Read(buf); n != 1 {
+			s.fail("%d bytes, %v", n, err)
+		}
+	}
+	s.Start("web", 0, spec, files, nil)
+	pid := want[Started](s).Pid
+	read()
+	var all []time.Duration
+	for n := range uint64(rounds) {
+		if s.args[1] == "armed" {
+			s.Arm("web", n+1, spec, files, nil)
+			s.flush()
+		}
+		at := time.Now()
+		if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+			s.fail("%v", err)
+		}
+		if s.args[1] == "armed" {
+			read()
+			all = append(all, time.Since(at))
+			want[Ended](s)
+		} else {
+			want[Ended](s)
+			s.Start("web", n+1, spec, files, nil)
+			read()
+			all = append(all, time.Since(at))
+		}
+		pid = want[Started](s).Pid
+		s.Ack("web", n)
+	}
+	slices.Sort(all)
+	var sum time.Duration
+	for _, d := range all {
+		sum += d
+	}
+	fmt.Println(float64(sum) / float64(rounds))
+	fmt.Println(float64(all[rounds/2]))
 	_ = unix.Kill(pid, unix.SIGKILL)
 	s.Exit(0)
 }

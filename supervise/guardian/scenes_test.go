@@ -21,7 +21,7 @@ var scenes = map[string]func(*scene){
 	"adopt": sceneAdopt, "adoptown": sceneAdoptOwn, "storm": sceneStorm, "orphans": sceneOrphans,
 	"armed": sceneArmed, "armedcrowd": sceneArmedCrowd, "armedfiles": sceneArmedFiles, "armedalone": sceneArmedAlone,
 	"armedexit": sceneArmedExit, "armedterm": sceneArmedTerm, "armedstorm": sceneArmedStorm, "armedkill": sceneArmedKill,
-	"bench": sceneBench, "benchcrash": sceneBenchCrash, "bench1000": sceneBenchThousand,
+	"bench": sceneBench, "benchcrash": sceneBenchCrash, "benchmain": sceneBenchMain, "bench1000": sceneBenchThousand,
 }
 
 // early is what a supervisor does before it dials.
