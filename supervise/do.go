@@ -90,6 +90,7 @@ func (s *Supervisor) accept(r status.Request, c lifecycle.Command, target int) (
 	}
 	s.ops.add(op)
 	if svc.policy.Oneshot && starts(op.Verb) {
+		op.Streams = true
 		defer s.stream(svc, op)
 	}
 	if err := s.step(svc, c); err != nil {

@@ -166,8 +166,15 @@ func (f *follower) verdict(s *seen) {
 		fmt.Fprintln(f.out, text)
 		return
 	}
+	rest := op.Log[min(s.lines, len(op.Log)):]
+	if op.Streams {
+		for _, line := range rest {
+			fmt.Fprintln(f.out, line)
+		}
+		rest = nil
+	}
 	fmt.Fprintln(f.err, text)
-	for _, line := range op.Log[min(s.lines, len(op.Log)):] {
+	for _, line := range rest {
 		fmt.Fprintln(f.err, "  | "+line)
 	}
 }

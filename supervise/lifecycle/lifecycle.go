@@ -133,8 +133,8 @@ const (
 // for until nothing of it is left.
 type Run struct {
 	Gen      int        `json:"gen"`
-	Phase    Phase      `json:"phase"` // Starting, Running or Stopping
-	Since    time.Time  `json:"since"` // when its process was asked for, then since when it exists
+	Phase    Phase      `json:"phase"`          // Starting, Running or Stopping
+	Since    time.Time  `json:"since"`          // when its process was asked for, then since when it exists
 	Born     bool       `json:"born,omitempty"` // its process is known to exist, or to have existed
 	Deadline time.Time  `json:"deadline,omitzero"`
 	Cause    Cause      `json:"cause,omitempty"` // of Stopping

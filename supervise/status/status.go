@@ -114,9 +114,10 @@ type Operation struct {
 	By         Caller     `json:"by"`
 	Started    time.Time  `json:"started"`
 	Ended      time.Time  `json:"ended,omitzero"`
-	Result     string     `json:"result"`          // "", OK or Failed
-	Error      string     `json:"error,omitempty"` // why it failed, one clause
-	Log        []string   `json:"log,omitempty"`   // on failure, what the service wrote during this attempt; for a oneshot all it wrote
+	Result     string     `json:"result"`            // "", OK or Failed
+	Error      string     `json:"error,omitempty"`   // why it failed, one clause
+	Log        []string   `json:"log,omitempty"`     // on failure, what the service wrote during this attempt; for a oneshot all it wrote
+	Streams    bool       `json:"streams,omitempty"` // Log is what a oneshot writes, as it comes: its output, not a report
 	OldWorkers int        `json:"old_workers"`
 	NewWorkers int        `json:"new_workers"`
 	Pid        int        `json:"pid"`                  // the main process at the end (or now), 0 if there is none
