@@ -113,6 +113,7 @@ func (m *machine) up(c Command) {
 		m.s.Failures, m.s.Starts = 0, nil
 		m.start()
 	case phase == Stopping:
+		m.insist(&m.s.Runs[len(m.s.Runs)-1])
 	case c.Verb == DoRestart:
 		m.stop(&m.s.Runs[len(m.s.Runs)-1], Asked, m.p.Stop)
 	case phase == Running:
@@ -147,6 +148,7 @@ func (m *machine) down(c Command) {
 		if r.Phase != Stopping || hasten {
 			m.stop(r, Asked, sequence)
 		}
+		m.insist(r)
 	}
 	m.wait(Op{ID: c.Op, Verb: c.Verb})
 }
@@ -235,6 +237,14 @@ func (m *machine) kill(r *Run) {
 	m.emit(Kill{Gen: r.Gen, Signal: step.Signal, Group: m.p.Group || r.Exit != nil || step.Signal == syscall.SIGKILL})
 }
 
+// insist kills a run once more that has survived SIGKILL, so that whoever asks
+// now hears of that too, and does not wait for ever.
+func (m *machine) insist(r *Run) {
+	if r.Phase == Stopping && r.Deadline.IsZero() && len(r.Stop) > 0 {
+		m.kill(r)
+	}
+}
+
 func (m *machine) ended(r *Run, ev Ended) {
 	exit := ev.Exit
 	if exit.At.IsZero() {
@@ -252,7 +262,7 @@ func (m *machine) ended(r *Run, ev Ended) {
 		m.emit(Kill{Gen: r.Gen, Signal: r.Stop[0].Signal, Group: true})
 		return
 	}
-	if m.s.Want != Down && !m.awaited() {
+	if done := m.p.Oneshot && m.p.Succeeded(exit); !done && m.s.Want != Down && !m.awaited() {
 		m.fail(r.Gen, "")
 	}
 	m.stop(r, Crashed, []StopStep{{syscall.SIGTERM, CleanWait}, {Signal: syscall.SIGKILL}})
