@@ -331,10 +331,8 @@ func (m *machine) again(healthy bool, jitter float64) {
 
 func (m *machine) delay(jitter float64) time.Duration {
 	d := float64(m.p.Delay)
-	for range m.s.Failures - 1 {
-		if d *= m.p.DelayFactor; d >= float64(m.p.DelayMax) {
-			break
-		}
+	for n := m.s.Failures; n > 1 && d > 0 && d < float64(m.p.DelayMax) && m.p.DelayFactor > 1; n-- {
+		d *= m.p.DelayFactor
 	}
 	return time.Duration(min(d, float64(m.p.DelayMax)) * (1 + max(-1, min(jitter, 1))/10))
 }
