@@ -227,6 +227,10 @@ func (s *Supervisor) apply(p planned, tell bool) {
 	default:
 		svc.bad, svc.gone = "", false
 		s.use(svc, p.def)
+		if len(svc.state.Runs) > 0 {
+			s.step(svc, lifecycle.Changed{})
+			s.watchAgain(svc)
+		}
 	}
 	if svc.armed != 0 {
 		s.disarm(svc) // it was by the definition of before

@@ -205,9 +205,7 @@ func (s *Supervisor) reunite(svc *service, found *findings) {
 	state, effects := lifecycle.Recover(svc.policy, svc.state, now(), runs)
 	svc.state = state
 	s.carryOut(svc, before, effects)
-	if live := state.Live(); live != nil && live.Phase == lifecycle.Starting && svc.runs[live.Gen] != nil {
-		s.watchReady(svc, live.Gen)
-	}
+	s.watchAgain(svc)
 	for gen := range svc.runs {
 		s.bury(svc, gen)
 	}

@@ -11,7 +11,11 @@ import (
 // watchReady asks a run whether it is ready, as its [ready] says, until it is
 // or has ended. Nothing tells when a port begins to accept, so it is tried.
 func (s *Supervisor) watchReady(svc *service, gen int) {
-	ready := svc.def.Ready
+	r, ready := svc.runs[gen], svc.def.Ready
+	if r.probe != nil { // by the definition of before
+		r.probe()
+		r.probe = nil
+	}
 	network, address := "tcp", ready.TCP
 	if ready.Unix != "" {
 		network, address = "unix", ready.Unix
@@ -20,7 +24,7 @@ func (s *Supervisor) watchReady(svc *service, gen int) {
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	svc.runs[gen].probe = cancel
+	r.probe = cancel
 	go func() {
 		defer cancel()
 		timer := time.NewTimer(0)
@@ -40,6 +44,18 @@ func (s *Supervisor) watchReady(svc *service, gen int) {
 			timer.Reset(interval)
 		}
 	}()
+}
+
+// watchAgain does what watchReady does, for the run that is starting, if there
+// is one: it was started by another supervisor, or by another definition.
+func (s *Supervisor) watchAgain(svc *service) {
+	live := svc.state.Live()
+	if live == nil || live.Phase != lifecycle.Starting {
+		return
+	}
+	if r := svc.runs[live.Gen]; r != nil && r.launched {
+		s.watchReady(svc, live.Gen)
+	}
 }
 
 // accepts reports whether a connection to address is accepted within the timeout.

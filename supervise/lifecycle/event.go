@@ -58,6 +58,9 @@ type Delivered struct {
 	Err string
 }
 
+// Changed says that the policy is another one now.
+type Changed struct{}
+
 // Tick says that the time has passed; State.Deadline tells when one is due.
 type Tick struct{}
 
@@ -67,6 +70,7 @@ func (Ready) event()     {}
 func (Ended) event()     {}
 func (Empty) event()     {}
 func (Delivered) event() {}
+func (Changed) event()   {}
 func (Tick) event()      {}
 
 // An Effect is something to be done. Effects are carried out in their order.

@@ -56,9 +56,9 @@ func (h *history) happen(i int, b byte) {
 	}
 	jitter := float64(int8(b)) / 128
 	var ev Event
-	switch b % 14 {
+	switch b % 15 {
 	case 0, 1, 2, 3, 4:
-		ev = Command{Op: id, Verb: Verb(b % 14)}
+		ev = Command{Op: id, Verb: Verb(b % 15)}
 	case 5:
 		ev = Command{Op: id, Verb: DoSignal, Signal: syscall.SIGUSR1}
 	case 6:
@@ -82,6 +82,9 @@ func (h *history) happen(i int, b byte) {
 	case 13:
 		h.recover()
 		return
+	case 14:
+		h.p.Probe = !h.p.Probe
+		ev = Changed{}
 	}
 	h.step(ev)
 }

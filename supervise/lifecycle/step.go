@@ -43,6 +43,10 @@ func Step(p Policy, s State, now time.Time, ev Event) (State, []Effect, error) {
 		}
 	case Delivered:
 		m.delivered(ev)
+	case Changed:
+		for i := range m.s.Runs {
+			m.expect(&m.s.Runs[i])
+		}
 	case Tick:
 		m.tick()
 	}
@@ -189,23 +193,37 @@ func (m *machine) start() {
 }
 
 func (m *machine) launch(gen int, since time.Time) {
-	r := Run{Gen: gen, Phase: Starting, Since: since}
-	if (m.p.Probe || m.p.Oneshot) && m.p.StartTimeout > 0 {
-		r.Deadline = since.Add(m.p.StartTimeout)
-	}
-	m.s.Runs = append(m.s.Runs, r)
+	m.s.Runs = append(m.s.Runs, Run{Gen: gen, Phase: Starting, Since: since})
+	m.expect(&m.s.Runs[len(m.s.Runs)-1])
 }
 
 // launched begins to count min-uptime, for the process exists since then.
 func (m *machine) launched(r *Run, since time.Time) {
-	again := r.Born
+	if r.Born {
+		return
+	}
 	r.Born = true
-	switch {
-	case again || r.Phase != Starting || m.p.Probe || m.p.Oneshot:
-	case m.p.MinUptime > 0:
-		r.Since, r.Deadline = since, since.Add(m.p.MinUptime)
-	default:
+	if r.Phase == Starting && !m.p.Probe && !m.p.Oneshot {
 		r.Since = since
+	}
+	m.expect(r)
+}
+
+// expect sets until when a run that is starting must be ready, or when it is.
+func (m *machine) expect(r *Run) {
+	if r.Phase != Starting {
+		return
+	}
+	r.Deadline = time.Time{}
+	switch {
+	case m.p.Probe || m.p.Oneshot:
+		if m.p.StartTimeout > 0 {
+			r.Deadline = r.Since.Add(m.p.StartTimeout)
+		}
+	case !r.Born:
+	case m.p.MinUptime > 0:
+		r.Deadline = r.Since.Add(m.p.MinUptime)
+	default:
 		m.ready(r)
 	}
 }

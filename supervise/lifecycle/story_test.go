@@ -98,7 +98,7 @@ func (tl *teller) policy(words []string) {
 		case "shutdown":
 			tl.p.Shutdown = true
 		case "probe":
-			tl.p.Probe = true
+			tl.p.Probe = value != "no"
 		case "group":
 			tl.p.Group = true
 		case "restart":
@@ -148,6 +148,8 @@ func (tl *teller) happens(words []string) string {
 	case "unanswered": // from now on no start is answered but by "launched"
 		tl.silent = true
 		return tl.show(nil)
+	case "changed": // the policy, by the lines before
+		return tl.step(Changed{})
 	case "ready":
 		return tl.step(Ready{gen})
 	case "exit":
