@@ -88,6 +88,10 @@ func (s *Supervisor) doApply(r status.ApplyRequest) (status.ApplyResult, error) 
 		return result, nil
 	}
 	if err := s.call(ctx, func() {
+		if s.end != nil {
+			refused = problem(503, 1, "", "gsv is being ended; nothing was changed")
+			return
+		}
 		for _, p := range plan {
 			if id := s.carryOutPlanned(p, r); id != "" {
 				ops = append(ops, id)
@@ -97,6 +101,9 @@ func (s *Supervisor) doApply(r status.ApplyRequest) (status.ApplyResult, error) 
 		}
 	}); err != nil {
 		return result, problem(503, 6, "", err.Error())
+	}
+	if refused != nil {
+		return result, refused
 	}
 	for i, id := range ops {
 		if id == "" {

@@ -66,6 +66,9 @@ func (s *Supervisor) begin() error {
 	switch {
 	case again:
 		s.started = a.Started
+		if a.Ending {
+			s.end = &ending{status: a.Status, left: map[*service]bool{}}
+		}
 		s.resume(records, found, false)
 	case a.BootID == s.bootID:
 		s.resume(records, found, true)
@@ -86,10 +89,10 @@ func (s *Supervisor) begin() error {
 	for _, ev := range backlog {
 		s.heard(ev)
 	}
-	if again && a.Ending {
-		s.beginEnd(a.Status)
-	} else {
-		s.saveAbout()
+	s.begun = true
+	s.saveAbout()
+	if s.end != nil {
+		s.stopAll()
 	}
 	return nil
 }
@@ -138,6 +141,9 @@ func (s *Supervisor) resume(records map[string]record, found *findings, newGuard
 		}
 		svc.next = s.parse(name, rec.Next)
 		s.ops.restore(svc, rec.Operations)
+		if s.end != nil {
+			svc.state.Want = lifecycle.Down // ends are not on disk any more: what is not there was stopped
+		}
 		if newGuardian {
 			s.adopt(svc, rec, found)
 		}
@@ -261,11 +267,11 @@ func (s *Supervisor) boot(found *findings) error {
 			continue
 		}
 		if slices.ContainsFunc(found.processes, func(q guardian.Process) bool { return q.Key == svc.name }) {
-			if svc.def.Autostart {
+			if svc.def.Autostart && s.end == nil {
 				svc.state.Want = lifecycle.Up
 			}
 			s.reunite(svc, found)
-		} else if svc.def.Autostart {
+		} else if svc.def.Autostart && s.end == nil {
 			s.step(svc, lifecycle.Command{Verb: lifecycle.DoStart})
 		}
 	}

@@ -73,8 +73,9 @@ func (s *Supervisor) serviceEndsGsv(svc *service) {
 		}
 	}
 	if s.end != nil {
-		if svc.policy.Main {
+		if last := svc.state.Last; svc.policy.Main && last != nil && !last.Unknown {
 			s.end.status = code
+			s.saveAbout() // its end is acknowledged next
 		}
 		return
 	}
@@ -95,6 +96,12 @@ func (s *Supervisor) beginEnd(code int) {
 	}
 	s.end = &ending{status: code, left: map[*service]bool{}}
 	s.saveAbout()
+	if s.begun {
+		s.stopAll()
+	}
+}
+
+func (s *Supervisor) stopAll() {
 	for _, svc := range s.services {
 		if len(svc.state.Runs) > 0 {
 			s.end.left[svc] = true

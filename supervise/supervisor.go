@@ -71,6 +71,7 @@ type Supervisor struct {
 	pid       int
 	null      *os.File // /dev/null
 	end       *ending  // not nil: gsv is being ended
+	begun     bool     // begin is done: every service is known
 	applying  chan struct{}
 }
 

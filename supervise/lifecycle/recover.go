@@ -37,7 +37,7 @@ func Recover(p Policy, s State, now time.Time, found []Found) (State, []Effect) 
 		case r == nil:
 		case !isFound(r.Gen) && r.Exit != nil:
 			m.settle(*r, *r.Exit, 0)
-		case !isFound(r.Gen) && !r.Born && r.Phase == Starting:
+		case !isFound(r.Gen) && !r.Born && r.Phase == Starting && m.s.Want != Down:
 			m.emit(StartRun{Gen: r.Gen}) // nobody heard of it
 		case !isFound(r.Gen) && !r.Born:
 			m.ended(r, Ended{Gen: r.Gen, Exit: Exit{Failure: "stopped before it was started"}})
