@@ -120,7 +120,9 @@ func (s *Supervisor) Run(ctx context.Context) (int, error) {
 			call()
 		case ev, ok := <-s.guardian.Events:
 			if !ok {
-				s.flush()
+				for len(s.store.dirty) > 0 { // the next gsv knows what runs by this alone
+					s.flush()
+				}
 				return 0, ErrGuardian
 			}
 			s.quiet.busy(s)
