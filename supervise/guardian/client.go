@@ -3,6 +3,7 @@ package guardian
 import (
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -82,19 +83,24 @@ func (c *Client) ask(k kind) (message, error) {
 // Hello returns what the guardian said at Dial.
 func (c *Client) Hello() Hello { return c.hello }
 
-// Running returns the runs that the guardian knows. It must be called once, before Events is read: events come only after it.
+// Running returns the runs that the guardian knows, with copies of the files that are held for them, which are the caller's to close. It must be
+// called once, before Events is read: events come only after it.
 func (c *Client) Running() ([]Process, error) {
 	c.post(&packet{message: message{kind: kindRunning}})
 	var list []Process
 	for {
-		m, _, _, err := c.socket.receive()
+		m, files, _, err := c.socket.receive()
 		if err != nil {
 			return nil, fmt.Errorf("cannot learn what is running: %w", err)
 		}
 		switch m.kind {
 		case kindProcess:
+			var held []*os.File // none of them if one was lost on the way
+			for _, fd := range files {
+				held = append(held, unpolled(fd, m.key))
+			}
 			list = append(list, Process{
-				Key: m.key, N: m.n, Pid: int(m.pid), StartTime: m.num, Held: int(m.files),
+				Key: m.key, N: m.n, Pid: int(m.pid), StartTime: m.num, Held: held,
 				Ended: m.flags&flagEnded != 0, Acked: m.flags&flagAcked != 0, Left: m.flags&flagLeft != 0,
 			})
 		case kindListed:
@@ -102,6 +108,21 @@ func (c *Client) Running() ([]Process, error) {
 			return list, nil
 		}
 	}
+}
+
+// unpolled makes a file of fd that is no business of Go's poller, which would be woken by all that happens to it. Its file description may be
+// non-blocking; nobody but us uses it at this time.
+func unpolled(fd int, key string) *os.File {
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	nonblocking := err == nil && flags&unix.O_NONBLOCK != 0
+	if nonblocking {
+		_ = unix.SetNonblock(fd, false)
+	}
+	f := os.NewFile(uintptr(fd), "held for "+key)
+	if nonblocking {
+		_ = unix.SetNonblock(fd, true)
+	}
+	return f
 }
 
 // Start starts run n of key: files[i] becomes its fd i; keep is held open by the guardian until Release.

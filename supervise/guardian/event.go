@@ -72,10 +72,10 @@ type Process struct {
 	N         uint64
 	Pid       int
 	StartTime uint64
-	Ended     bool // its main process is gone; an Ended comes as an event too unless Acked
-	Acked     bool // that has been acknowledged
-	Left      bool // something of its group is left
-	Held      int  // number of files held for it until its release
+	Ended     bool       // its main process is gone; an Ended comes as an event too unless Acked
+	Acked     bool       // that has been acknowledged
+	Left      bool       // something of its group is left
+	Held      []*os.File // the files held for it until its release
 }
 
 // A File is passed with a start. It is closed once it has been sent, or never will be, unless it is Shared: a shared one

@@ -74,7 +74,7 @@ func TestOutboxNeverWaits(t *testing.T) {
 	o := newOutbox(a)
 	const count = 20_000
 	for n := range uint64(count) {
-		o.put(&message{kind: kindTold, n: n})
+		o.put(&message{kind: kindTold, n: n}, nil)
 	}
 	for n := range uint64(count) {
 		m, _, _, err := b.receive()
@@ -82,13 +82,13 @@ func TestOutboxNeverWaits(t *testing.T) {
 			t.Fatalf("message %d is %+v, %v", n, m, err)
 		}
 	}
-	o.put(&message{kind: kindListed})
+	o.put(&message{kind: kindListed}, nil)
 	if m, _, _, err := b.receive(); err != nil || m.kind != kindListed {
 		t.Fatalf("%+v, %v", m, err)
 	}
 	b.close()
 	for range 1000 { // nobody is there
-		o.put(&message{kind: kindTold})
+		o.put(&message{kind: kindTold}, nil)
 	}
 	o.close()
 }

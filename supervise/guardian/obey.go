@@ -68,7 +68,7 @@ func (g *guardian) list() {
 		if c.left {
 			m.flags |= flagLeft
 		}
-		g.super.tell(&m)
+		g.super.tellWith(&m, c.held)
 	}
 	g.super.tell(&message{kind: kindListed})
 	g.due = nil

@@ -130,7 +130,7 @@ func sceneDeaths(s *scene) {
 			byKey[p.Key] = p
 		}
 		stays, ends := byKey["stays"], byKey["ends"]
-		if len(s.list) != 2 || stays.Ended || stays.N != 1 || stays.Held != 1 || !ends.Ended || ends.Acked || ends.N != 7 {
+		if len(s.list) != 2 || stays.Ended || stays.N != 1 || len(stays.Held) != 1 || !ends.Ended || ends.Acked || ends.N != 7 {
 			s.fail("%+v, want stays and ends", s.list)
 		}
 		if e := want[Ended](s); e.Key != "ends" || e.N != 7 || e.Status != 3<<8 || e.Pid != ends.Pid {

@@ -143,16 +143,19 @@ func readSpecFile(fd int) []byte {
 // greet answers hello, to a supervisor that has not asked what is running yet.
 func (s *supervisor) greet(m *message) {
 	if s.out != nil {
-		s.out.put(m)
+		s.out.put(m, nil)
 	}
 }
 
 // tell sends a message if somebody listens, and reports that.
-func (s *supervisor) tell(m *message) bool {
+func (s *supervisor) tell(m *message) bool { return s.tellWith(m, nil) }
+
+// tellWith is tell of a message with files, which stay the caller's.
+func (s *supervisor) tellWith(m *message, files []int) bool {
 	if !s.listening {
 		return false
 	}
-	s.out.put(m)
+	s.out.put(m, files)
 	return true
 }
 
