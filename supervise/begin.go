@@ -260,9 +260,18 @@ func (s *Supervisor) boot(found *findings) error {
 			s.say("warning:\n" + w.String())
 		}
 	}
+	if refused := s.guard(plan, status.ApplyRequest{}); refused != nil {
+		s.say(refused.Detail + "; gsvctl apply --force stops them")
+		plan = slices.DeleteFunc(plan, func(p planned) bool { return p.Action == status.Remove })
+	}
 	for _, p := range plan {
 		s.apply(p, false)
 		svc := s.services[p.Service]
+		if p.Action == status.Remove {
+			s.say(p.Service + ": its service file is gone, it is being stopped")
+			s.step(svc, lifecycle.Command{Verb: lifecycle.DoStop})
+			continue
+		}
 		if p.Action != status.Add || svc == nil || svc.def == nil {
 			continue
 		}
