@@ -156,12 +156,21 @@ func (c *Client) Disarm(key string, n uint64) {
 	c.post(&packet{message: message{kind: kindDisarm, key: key, n: n}})
 }
 
-// Signal sends sig to the main process of a run, or to its whole process group. A Signalled with the token answers.
+// Signal sends sig to the main process of a run, or to its whole process group. A Signalled with the token answers, if that is not 0.
 // The main process of a run that ended, and a group of which nothing is left, are nobody: ESRCH. A start that still waits is sent first.
 func (c *Client) Signal(token uint64, key string, n uint64, sig syscall.Signal, group bool) {
 	m := message{kind: kindSignal, key: key, n: n, num: token, status: uint32(sig)}
 	if group {
 		m.flags = flagGroup
+	}
+	c.post(&packet{message: m})
+}
+
+// Stop is Signal with a CONT after it, for one that is paused hears of nothing else. Nothing answers.
+func (c *Client) Stop(key string, n uint64, sig syscall.Signal, group bool) {
+	m := message{kind: kindSignal, key: key, n: n, status: uint32(sig), flags: flagWake}
+	if group {
+		m.flags |= flagGroup
 	}
 	c.post(&packet{message: m})
 }

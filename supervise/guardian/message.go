@@ -17,7 +17,7 @@ const (
 	kindStart                     // key n files split body(spec); files: the child's, the held ones, and the spec's if flagSpecFile
 	kindArm                       // as start
 	kindDisarm                    // key n
-	kindSignal                    // key n token status(signal), flagGroup
+	kindSignal                    // key n token(0: no answer) status(signal), flagGroup, flagWake
 	kindAck                       // key n; without a key: of a told
 	kindRelease                   // key n
 	kindAdopt                     // key n pid start
@@ -37,6 +37,7 @@ const (
 
 const (
 	flagGroup    = 1 << iota // of a signal: to the whole group
+	flagWake                 // of a signal: then CONT
 	flagSpecFile             // of a start or arm: the spec is in a file, the last one
 	flagLeft
 	flagUnknown

@@ -101,14 +101,19 @@ func (g *guardian) acknowledged(c *child, q request) {
 func (g *guardian) signal(c *child, q request) {
 	err := error(unix.ESRCH)
 	if c != nil {
+		send := c.signalMain
 		if q.flags&flagGroup != 0 {
-			err = c.signalGroup(unix.Signal(q.status))
-		} else {
-			err = c.signalMain(unix.Signal(q.status))
+			send = c.signalGroup
+		}
+		err = send(unix.Signal(q.status))
+		if q.flags&flagWake != 0 {
+			_ = send(unix.SIGCONT) // it may be gone already
 		}
 	}
-	errno, _ := err.(syscall.Errno)
-	g.super.tell(&message{kind: kindSignalled, num: q.num, failure: spawn.Failure{Errno: errno}})
+	if q.num != 0 {
+		errno, _ := err.(syscall.Errno)
+		g.super.tell(&message{kind: kindSignalled, num: q.num, failure: spawn.Failure{Errno: errno}})
+	}
 	if c != nil && c.left && !c.groupLeft() {
 		g.empty(c)
 	}
