@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"strings"
 	"time"
 
 	"gsv/supervise/lifecycle"
@@ -20,6 +21,7 @@ type operations struct {
 const (
 	rememberedOps = 512  // that have ended, of all services
 	recordedOps   = 4    // that have ended, in the file of each service
+	recordedBytes = 4096 // of log, in the file of each service: more is not kept
 	attemptLines  = 20   // of log, shown with a failure
 	oneshotLines  = 1000 // of log, shown of a oneshot
 )
@@ -61,13 +63,18 @@ func (o *operations) of(svc *service) []status.Operation {
 	var list []status.Operation
 	for _, op := range svc.state.Ops {
 		if o := o.byID[op.ID]; o != nil {
-			list = append(list, o.Operation)
+			op := o.Operation
+			op.Log = nil // read again
+			list = append(list, op)
 		}
 	}
 	for _, id := range svc.recent {
 		if o := o.get(id); o != nil {
 			op := o.Operation
 			op.Result = o.result
+			if len(strings.Join(op.Log, "\n")) > recordedBytes {
+				op.Log = nil
+			}
 			list = append(list, op)
 		}
 	}
@@ -130,7 +137,14 @@ func (s *Supervisor) finish(svc *service, f lifecycle.Finish) {
 		op.unwatch()
 	}
 	if svc.recent = append(svc.recent, op.ID); len(svc.recent) > recordedOps {
+		if old := s.ops.get(svc.recent[0]); old != nil {
+			old.Log = nil // who waited for it has it
+		}
 		svc.recent = svc.recent[1:]
+	}
+	if full(op.Log) {
+		s.ended(op)
+		return
 	}
 	if starts(op.Verb) && (result == status.Failed && f.Result == lifecycle.Failed || svc.policy.Oneshot) {
 		n := attemptLines

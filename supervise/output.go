@@ -15,6 +15,11 @@ import (
 // attempt: a log directory may hang.
 const syncTime = 2 * time.Second
 
+const (
+	shownBytes = 128 << 10 // of log, at the most, in an operation
+	andMore    = "(and more: see its log)"
+)
+
 // attemptLog reads the last n lines that run gen wrote, and has done called
 // with them by the loop.
 func (s *Supervisor) attemptLog(svc *service, gen, n int, done func([]string)) {
@@ -33,20 +38,50 @@ func (s *Supervisor) attemptLog(svc *service, gen, n int, done func([]string)) {
 	}()
 }
 
+// attempt is what run gen wrote: of a oneshot the begin, for its output is what
+// it was run for, of others the end, where the cause of a failure is.
 func attempt(file *logs.File, gen, n int) []string {
-	text, err := file.Attempt(gen, -1)
+	begin := n != attemptLines
+	ask := n
+	if begin {
+		ask = -1
+	}
+	text, err := file.Attempt(gen, ask)
 	if err != nil {
 		return []string{"(its log cannot be read: " + err.Error() + ")"}
 	}
-	lines := splitLines(text)
-	if n == attemptLines {
-		return lines[max(0, len(lines)-n):] // the cause comes last
+	if begin {
+		return firstLines(splitLines(text), n)
 	}
-	if len(lines) > n {
-		lines = append(lines[:n:n], "(and more: see its log)")
+	if len(text) > shownBytes {
+		text = text[len(text)-shownBytes:]
+	}
+	return splitLines(bytes.Clone(text))
+}
+
+// firstLines are the first n lines, or shownBytes, and a line that says that
+// there are more.
+func firstLines(lines []string, n int) []string {
+	size := 0
+	for i, line := range lines {
+		if size += len(line) + 1; i == n || size > shownBytes {
+			return append(cloneAll(lines[:i]), andMore)
+		}
 	}
 	return lines
 }
+
+// cloneAll copies lines, so that the text that they are cut from can go.
+func cloneAll(lines []string) []string {
+	copies := make([]string, 0, len(lines)+1)
+	for _, line := range lines {
+		copies = append(copies, strings.Clone(line))
+	}
+	return copies
+}
+
+// full reports whether lines are all that is ever shown of an output.
+func full(lines []string) bool { return len(lines) > 0 && lines[len(lines)-1] == andMore }
 
 // stream makes what a oneshot writes part of its operation while it runs.
 func (s *Supervisor) stream(svc *service, op *operation) {
@@ -76,6 +111,9 @@ func (s *Supervisor) stream(svc *service, op *operation) {
 					op.tell()
 				}
 			})
+			if full(lines) {
+				return
+			}
 		}
 	}()
 }
