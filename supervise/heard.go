@@ -33,8 +33,8 @@ func (s *Supervisor) heard(ev guardian.Event) {
 	case guardian.Signalled:
 		s.delivered(ev)
 	case guardian.Told:
-		s.guardian.AckTold(ev.Seq)
 		s.told(ev.Signal)
+		s.guardian.AckTold(ev.Seq) // now that an end that it began is on disk
 	}
 }
 
