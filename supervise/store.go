@@ -207,9 +207,11 @@ func (st *store) setAside() (string, error) {
 	return to, nil
 }
 
-// clear removes all state, at an orderly end.
+// clear removes the state of services, at an orderly end. The file about gsv
+// stays, for this supervisor may be killed before the guardian knows that gsv is
+// to end: the next one reads there that all is done. To another gsv it says nothing.
 func (st *store) clear() {
-	os.RemoveAll(filepath.Join(st.dir, "state"))
+	os.Remove(st.recordsFile())
 	os.RemoveAll(filepath.Join(st.dir, "log"))
 }
 
