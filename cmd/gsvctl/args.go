@@ -22,15 +22,15 @@ func (c *command) has(flag string) bool {
 	return ok
 }
 
-// number is the value of a flag, or other if it is not given.
-func (c *command) number(flag string, other, most int) (int, error) {
+// number is the value of -n, or other if it is not given.
+func (c *command) number(flag string, other, least, most int) (int, error) {
 	text, ok := c.flags[flag]
 	if !ok {
 		return other, nil
 	}
 	n, err := strconv.Atoi(text)
-	if err != nil || n < 0 || n > most {
-		return 0, &usageError{text: "-n takes a number up to " + strconv.Itoa(most) + ", not " + strconv.Quote(text)}
+	if err != nil || n < least || n > most {
+		return 0, &usageError{text: "-n takes a number from " + strconv.Itoa(least) + " to " + strconv.Itoa(most) + ", not " + strconv.Quote(text)}
 	}
 	return n, nil
 }
@@ -226,7 +226,13 @@ func (c *command) check() error {
 		}
 		signal, ok := control.Signal(c.words[0])
 		if !ok {
-			return &usageError{text: "there is no signal " + strconv.Quote(c.words[0]), hint: "gsvctl signal USR1 web"}
+			u := &usageError{text: "there is no signal " + strconv.Quote(c.words[0]), hint: "gsvctl signal USR1 web"}
+			if len(c.words) == 2 {
+				if last, ok := control.Signal(c.words[1]); ok {
+					u.hint = "gsvctl signal " + last + " " + c.words[0]
+				}
+			}
+			return u
 		}
 		c.signal, c.words = signal, c.words[1:]
 		fallthrough

@@ -16,7 +16,7 @@ import (
 // logs shows what services wrote: of one as it is, of several each line with its service's name.
 func (c *cli) logs(cmd *command) int {
 	c.mayWait()
-	lines, err := cmd.number("lines", 10, 1_000_000)
+	lines, err := cmd.number("lines", 10, 0, 1_000_000)
 	if err != nil {
 		return c.usage(err)
 	}

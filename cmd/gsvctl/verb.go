@@ -15,10 +15,7 @@ var errEnded = errors.New("ended")
 
 // verb does what changes services: one plain name by its own path, several in one request, so that all are checked before anything is done.
 func (c *cli) verb(cmd *command) int {
-	count, err := cmd.number("n", 0, 1000)
-	if err == nil && cmd.has("n") && count == 0 {
-		err = &usageError{text: "-n takes a number from 1"}
-	}
+	count, err := cmd.number("n", 0, 1, 1000)
 	if err != nil {
 		return c.usage(err)
 	}
