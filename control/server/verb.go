@@ -38,7 +38,7 @@ func (s *Server) verb(w http.ResponseWriter, r *http.Request, c status.Caller) e
 		return noService(name)
 	}
 	if !s.may(askOf(row, &call), name, c) {
-		return notPermitted(c, row.Name, name)
+		return notPermitted(c, askOf(row, &call).String(), name)
 	}
 	ctx, cancel, err := bounded(r.Context(), call.Timeout)
 	if err != nil {
@@ -138,7 +138,7 @@ func (s *Server) several(w http.ResponseWriter, r *http.Request, c status.Caller
 	}
 	switch {
 	case len(denied) > 0:
-		return notPermitted(c, row.Name, strings.Join(denied, ", "))
+		return notPermitted(c, askOf(row, &call).String(), strings.Join(denied, ", "))
 	case len(unknown) > 0:
 		return noService(strings.Join(unknown, ", "))
 	}
@@ -260,6 +260,17 @@ func requestOf(row *control.Verb, call *status.Call, c status.Caller) (status.Re
 
 func askOf(row *control.Verb, call *status.Call) ask {
 	return ask{verb: row, force: call.Force, orStart: call.OrStart}
+}
+
+// String names the verb, and what it takes more than the verb's own permission for.
+func (a ask) String() string {
+	switch {
+	case a.force:
+		return a.verb.Name + " --force"
+	case a.orStart:
+		return a.verb.Name + " --or-start"
+	}
+	return a.verb.Name
 }
 
 // bounded is ctx for as long as the caller wants to wait; "" = as long as it takes.
