@@ -35,8 +35,15 @@ func check(args []string) (int, error) {
 	if len(bad) > 0 {
 		return exitInvalid, fmt.Errorf("%d of %d service files cannot be used: %s", len(bad), len(bad)+len(defs), names(bad))
 	}
-	fmt.Printf("%d service files, no errors, %d warnings\n", len(defs), warnings)
+	fmt.Printf("%s, no errors, %s\n", several(len(defs), "service file"), several(warnings, "warning"))
 	return 0, nil
+}
+
+func several(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
 }
 
 func names(bad []definition.Bad) string {

@@ -76,7 +76,7 @@ func parse(args []string) (settings, error) {
 	}
 	for _, f := range s.files {
 		if !strings.HasSuffix(f, ".toml") {
-			return s, fmt.Errorf("%s is no service file (NAME.toml); to run a command: gsv -- %s", f, strings.Join(s.files, " "))
+			return s, noFile(f, s.files)
 		}
 	}
 	if *config = cmp.Or(*config, os.Getenv("GSV_CONFIG")); *config != "" {
@@ -86,6 +86,17 @@ func parse(args []string) (settings, error) {
 		return s, err
 	}
 	return s, s.complete()
+}
+
+// noFile is the error of a word where a service file should stand, and what was probably meant.
+func noFile(word string, all []string) error {
+	meant := "to run a command: gsv -- " + strings.Join(all, " ")
+	if info, err := os.Stat(word); err == nil && info.IsDir() {
+		meant = "of a directory of them: --services " + word
+	} else if control.Lookup(all[0]) != nil {
+		meant = "a verb is gsvctl's: gsvctl " + strings.Join(all, " ")
+	}
+	return fmt.Errorf("%s is no service file (NAME.toml); %s", word, meant)
 }
 
 func (s *settings) setBound(text string) error {
