@@ -136,11 +136,12 @@ func (s *Supervisor) resume(records map[string]record, found *findings, newGuard
 		svc.bad, svc.gone, svc.state, svc.since, svc.lastReload = rec.Bad, rec.Gone, rec.State, rec.Since, rec.LastReload
 		if d := s.parse(name, rec.Definition); d != nil {
 			s.use(svc, d)
-		} else if rec.Definition != nil {
-			s.say(name + ": its applied definition cannot be read any more")
 		}
 		svc.next = s.parse(name, rec.Next)
 		s.ops.restore(svc, rec.Operations)
+		if svc.def == nil && rec.Definition != nil {
+			s.disown(svc)
+		}
 		if s.end != nil {
 			svc.state.Want = lifecycle.Down // ends are not on disk any more: what is not there was stopped
 		}
@@ -151,6 +152,19 @@ func (s *Supervisor) resume(records map[string]record, found *findings, newGuard
 			s.reunite(svc, found)
 		}
 	}
+}
+
+// disown leaves a service without anything that runs: there is no policy by
+// which to go on. endUnknown ends what does run.
+func (s *Supervisor) disown(svc *service) {
+	const why = "its applied definition cannot be read any more"
+	s.say(svc.name + ": " + why)
+	ops := svc.state.Ops
+	svc.state.Want, svc.state.Idle, svc.state.RetryAt, svc.state.Runs, svc.state.Ops = lifecycle.Down, lifecycle.Stopped, time.Time{}, nil, nil
+	for _, op := range ops {
+		s.finish(svc, lifecycle.Finish{Op: op.ID, Result: lifecycle.Failed, Why: why})
+	}
+	s.mark(svc)
 }
 
 func (s *Supervisor) parse(name string, src *source) *definition.Definition {
