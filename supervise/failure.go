@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode"
 
 	"golang.org/x/sys/unix"
 
@@ -80,10 +81,17 @@ func interpreterOf(d *definition.Definition, program string) string {
 	if len(words) == 0 {
 		return ""
 	}
-	if strings.HasSuffix(words[0], "\r") || strings.Contains(rest, "\r") {
-		return words[0] + "\\r (the file has DOS line ends)"
+	// Whoever writes the script may not write to the terminals that show this.
+	name := strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, words[0])
+	if strings.Contains(rest, "\r") {
+		return name + "\\r (the file has DOS line ends)"
 	}
-	return words[0]
+	return name
 }
 
 func errnoText(e unix.Errno) string { return e.Error() }

@@ -189,6 +189,7 @@ func TestFailuresSayWhatIsBehind(t *testing.T) {
 		{dir + "/nosuch", exec(unix.ENOENT), "no such file or directory"},
 		{file("perl", "#!/opt/perl -w\nx", 0o755), exec(unix.ENOENT), "its interpreter /opt/perl does not exist"},
 		{file("dos", "#!/bin/sh\r\nx", 0o755), exec(unix.ENOENT), "DOS line ends"},
+		{file("esc", "#!/opt/\x1b[31mperl\nx", 0o755), exec(unix.ENOENT), "its interpreter /opt/?[31mperl does not exist"},
 		{file("elf", "\x7fELF", 0o755), exec(unix.ENOENT), "the dynamic linker"},
 		{file("plain", "x", 0o644), exec(unix.EACCES), "chmod +x"},
 		{dir, exec(unix.EACCES), "it is a directory"},
