@@ -191,8 +191,11 @@ func (s *Supervisor) forget(svc *service) {
 	if s.services[svc.name] != svc {
 		return
 	}
-	s.flush()
 	delete(s.services, svc.name)
+	if s.gens == nil {
+		s.gens = map[string]int{}
+	}
+	s.gens[svc.name] = svc.state.Gen
 	s.names = slices.DeleteFunc(s.names, func(n string) bool { return n == svc.name })
 	if err := s.store.put(svc.name, nil); err != nil {
 		s.say(svc.name + ": " + err.Error())
@@ -205,6 +208,7 @@ func (s *Supervisor) forget(svc *service) {
 // add makes a service known.
 func (s *Supervisor) add(name string) *service {
 	svc := &service{name: name, runs: map[int]*run{}, since: now()}
+	svc.state.Gen = s.gens[name]
 	s.services[name] = svc
 	at, _ := slices.BinarySearch(s.names, name)
 	s.names = slices.Insert(s.names, at, name)

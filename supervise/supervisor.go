@@ -54,7 +54,8 @@ type Supervisor struct {
 	done    chan struct{}
 
 	services  map[string]*service
-	names     []string // of services, sorted
+	names     []string       // of services, sorted
+	gens      map[string]int // the newest run of services that are forgotten, which something may still hold
 	due       deadlines
 	launching int      // starts that the guardian has not answered
 	toLaunch  []func() // starts that wait for those
