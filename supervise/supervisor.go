@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"gsv/supervise/definition"
@@ -47,6 +48,7 @@ type Supervisor struct {
 	guardian *guardian.Client
 	pump     *logs.Pump
 	stdout   *logs.Lines
+	printing sync.WaitGroup
 	said     chan string // to gsv's stderr; never waited for
 
 	calls   chan func() // asked for by others: verbs, status
@@ -101,9 +103,9 @@ func New(o Options) (*Supervisor, error) {
 // It returns an error if it could not begin, and ErrGuardian when the guardian
 // is gone: the services live on then, and the next gsv takes them over.
 func (s *Supervisor) Run(ctx context.Context) (int, error) {
-	defer close(s.done)
+	defer s.lastWords()
 	defer s.pump.Close()
-	go s.print()
+	s.printing.Go(s.print)
 	debug.SetGCPercent(gcPercent)
 	debug.SetMemoryLimit(memoryLimit)
 	if err := s.begin(); err != nil {
@@ -198,6 +200,18 @@ func (s *Supervisor) say(line string) {
 	select {
 	case s.said <- line:
 	default:
+	}
+}
+
+// lastWords ends the printing, which nobody waits for otherwise, and at the end
+// no longer than a reader needs that reads at all.
+func (s *Supervisor) lastWords() {
+	close(s.done)
+	printed := make(chan struct{})
+	go func() { s.printing.Wait(); close(printed) }()
+	select {
+	case <-printed:
+	case <-time.After(time.Second):
 	}
 }
 
