@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"gsv/control"
 	"gsv/supervise/status"
@@ -128,15 +129,19 @@ func (c *cli) events(cmd *command) int {
 		path += "?follow=true"
 	}
 	var last uint64
+	var at time.Time // of the newest
 	err := c.client.Lines("GET", path, nil, func(src []byte) error {
 		var e status.Event
 		if err := json.Unmarshal(src, &e); err != nil {
 			return fmt.Errorf("cannot understand gsv's answer: %w", err)
 		}
-		if e.Seq != 0 && e.Seq <= last { // all come again after a supervisor's death
+		if e.Seq != 0 && e.Seq <= last && !e.At.After(at) { // all come again when the connection was lost; another supervisor counts from 1
 			return nil
 		}
 		last = e.Seq
+		if e.At.After(at) {
+			at = e.At
+		}
 		if cmd.has("json") {
 			fmt.Fprintf(c.out, "%s\n", src)
 			return nil
