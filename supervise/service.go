@@ -114,6 +114,9 @@ func (s *Supervisor) carryOut(svc *service, before lifecycle.State, effects []li
 	for _, e := range effects {
 		switch e := e.(type) {
 		case lifecycle.StartRun:
+			if svc.state.Want != before.Want && s.store.whole {
+				s.save(svc) // that it runs tells not that it is to run on
+			}
 			s.launch(svc, e.Gen)
 		case lifecycle.Kill:
 			s.save(svc)
