@@ -13,9 +13,10 @@ import (
 
 // benchRig is a Pump, and a File or Lines for each service.
 func benchRig(b *testing.B, services int, lines bool) (children []*os.File, finish func()) {
-	fifos, logs := b.TempDir(), b.TempDir()
+	logs := b.TempDir()
 	drained := make(chan Key, services)
 	p, err := NewPump(Options{
+		Dir:     b.TempDir(),
 		Drained: func(k Key) { drained <- k },
 		Problem: func(p Problem) { b.Error(p) },
 	})
@@ -34,18 +35,18 @@ func benchRig(b *testing.B, services int, lines bool) (children []*os.File, fini
 	}
 	for i := range services {
 		key := Key{fmt.Sprint("s", i), 1}
-		child, keep, err := Make(fifos, key, -1)
+		child, reader, err := Make(key, -1)
 		if err != nil {
 			b.Fatal(err)
 		}
-		keep.Close()
 		var sink Sink = NewFile(logs, key.Name)
 		if lines {
 			sink = out
 		}
-		if err := p.Add(key, Path(fifos, key), sink); err != nil {
+		if err := p.Add(key, reader, sink); err != nil {
 			b.Fatal(err)
 		}
+		reader.Close()
 		children = append(children, child)
 	}
 	return children, func() {
@@ -129,18 +130,13 @@ func cpu() int64 {
 }
 
 func BenchmarkMake(b *testing.B) {
-	dir := b.TempDir()
 	for gen := 1; b.Loop(); gen++ {
-		key := Key{"web", gen}
-		child, keep, err := Make(dir, key, -1)
+		child, reader, err := Make(Key{"web", gen}, -1)
 		if err != nil {
 			b.Fatal(err)
 		}
 		child.Close()
-		keep.Close()
-		if err := Remove(dir, key); err != nil {
-			b.Fatal(err)
-		}
+		reader.Close()
 	}
 }
 

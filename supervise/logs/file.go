@@ -84,6 +84,8 @@ func (f *File) detach(r *run) {
 	}
 }
 
+func (f *File) finish(*run, *scratch) {}
+
 // drain reads the runs before r first, so that one's last words do not come
 // after the next one's first.
 func (f *File) drain(r *run, s *scratch, limit int64) (total int64, end bool) {
@@ -102,7 +104,7 @@ func (f *File) drain(r *run, s *scratch, limit int64) (total int64, end bool) {
 	return total, end
 }
 
-// move moves from one FIFO to the file.
+// move moves from one pipe to the file.
 func (f *File) move(r *run, s *scratch, limit int64) (total int64, end bool) {
 	for total < limit {
 		n, err := f.write(r, s, limit-total)
@@ -240,7 +242,7 @@ func (f *File) drop(r *run, s *scratch, limit int64, why error) (int64, bool) {
 	if err == unix.EAGAIN {
 		r.fresh = false
 	}
-	// At the end of the FIFO, or where its content cannot even be dropped,
+	// At the end of the pipe, or where its content cannot even be dropped,
 	// there is nothing more to come from it.
 	return n, n == 0 && err != unix.EAGAIN
 }

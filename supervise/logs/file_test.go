@@ -3,10 +3,8 @@ package logs
 import (
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -39,7 +37,7 @@ func TestHostileLogFile(t *testing.T) {
 				t.Skip("needs root")
 			}
 			r := newRig(t)
-			p := place{r.logs, filepath.Join(r.logs, "web.log"), filepath.Join(r.fifos, "victim")}
+			p := place{r.logs, filepath.Join(r.logs, "web.log"), filepath.Join(r.parts, "victim")}
 			if err := os.WriteFile(p.victim, []byte("safe"), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -104,19 +102,7 @@ func TestCheckDir(t *testing.T) {
 
 // A full disk blocks nobody; the gap is told, and marked where it is.
 func TestFullDisk(t *testing.T) {
-	if os.Getenv("LOGS_TEST_NAMESPACE") == "" {
-		// In namespaces of its own, where any user may mount.
-		cmd := exec.Command("/proc/self/exe", "-test.run=^TestFullDisk$", "-test.v")
-		cmd.Env = append(os.Environ(), "LOGS_TEST_NAMESPACE=1", "TMPDIR="+t.TempDir())
-		cmd.SysProcAttr = &syscall.SysProcAttr{
-			Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
-			UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}},
-			GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}},
-		}
-		out, err := cmd.CombinedOutput()
-		if err != nil || !strings.Contains(string(out), "--- PASS: TestFullDisk") {
-			t.Fatalf("%v\n%s", err, out)
-		}
+	if !inNamespaces(t, "TestFullDisk") {
 		return
 	}
 	for _, copying := range []bool{false, true} {

@@ -12,17 +12,17 @@ import (
 
 const pumpRole = "logs-test-pump"
 
-// pumpProcess reads the run web.1 of a directory, into a file or to its standard
-// output, until it is killed.
+// pumpProcess reads the run web.1 by the reader it inherited, into a file or to
+// its standard output, until it is killed.
 func pumpProcess(args []string) {
-	p, err := NewPump(Options{})
+	p, err := NewPump(Options{Dir: args[0]})
 	var sink Sink = NewFile(args[1], "web")
 	if err == nil && args[2] == "lines" {
 		sink, err = NewLines(os.Stdout)
 	}
 	key := Key{"web", 1}
 	if err == nil {
-		err = p.Add(key, Path(args[0], key), sink)
+		err = p.Add(key, os.NewFile(4, "reader"), sink)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -45,13 +45,13 @@ func TestKilledPump(t *testing.T) {
 }
 
 func killPumps(t *testing.T, mode string, kills int) {
-	fifos, logs := t.TempDir(), t.TempDir()
+	parts, logs := t.TempDir(), t.TempDir()
 	key := Key{"web", 1}
-	child, keep, err := Make(fifos, key, -1)
+	child, reader, err := Make(key, -1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer keep.Close()
+	defer reader.Close()
 	out, err := os.Create(NewFile(logs, "out").Path())
 	if err != nil {
 		t.Fatal(err)
@@ -63,9 +63,9 @@ func killPumps(t *testing.T, mode string, kills int) {
 			t.Fatal(err)
 		}
 		defer r.Close()
-		cmd := exec.Command("/proc/self/exe", fifos, logs, mode)
+		cmd := exec.Command("/proc/self/exe", parts, logs, mode)
 		cmd.Args[0] = pumpRole
-		cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = out, os.Stderr, []*os.File{w}
+		cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = out, os.Stderr, []*os.File{w, reader}
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -111,7 +111,7 @@ func killPumps(t *testing.T, mode string, kills int) {
 	}
 	close(stop)
 	drained := make(chan Key, 1)
-	p, err := NewPump(Options{Drained: func(k Key) { drained <- k }})
+	p, err := NewPump(Options{Dir: parts, Drained: func(k Key) { drained <- k }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,11 +124,14 @@ func killPumps(t *testing.T, mode string, kills int) {
 			t.Fatal(err)
 		}
 	}
-	if err := p.Add(key, Path(fifos, key), sink); err != nil {
+	if err := p.Add(key, reader, sink); err != nil {
 		t.Fatal(err)
 	}
 	want := <-last + 1
 	<-drained
+	if left, _ := os.ReadDir(parts); len(left) != 0 {
+		t.Errorf("left: %v", left)
+	}
 	doubled := checkNumbered(t, path, want, mode == "lines")
 	t.Logf("%d lines, %d kills, %d lines doubled", want, kills, doubled)
 }

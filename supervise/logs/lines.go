@@ -13,10 +13,7 @@ import (
 const (
 	// maxLine is how long a line of a Lines may be before it is cut, in bytes.
 	maxLine = 64 << 10
-	// partSuffix is what the file beside a FIFO is called that keeps a line
-	// whose end has not come.
-	partSuffix = ".part"
-	cutMark    = "…" // at the end of a cut line, and before what follows
+	cutMark = "…" // at the end of a cut line, and before what follows
 )
 
 // A Lines writes the output of many services to one file, gsv's own standard
@@ -52,7 +49,7 @@ func (w *Lines) release() {}
 
 // attach takes up the begin of a line that a Pump left that died.
 func (w *Lines) attach(r *run) {
-	b, err := os.ReadFile(r.path + partSuffix)
+	b, err := os.ReadFile(r.path)
 	if err == nil && len(b) > 0 {
 		r.part = b[:min(len(b), 2*maxLine)]
 	}
@@ -60,7 +57,7 @@ func (w *Lines) attach(r *run) {
 
 func (w *Lines) detach(r *run) {}
 
-// drain writes whole lines, then takes them out of the FIFO: a death between
+// drain writes whole lines, then takes them out of the pipe: a death between
 // the two doubles them, and one within write(2) may leave the begin of one in
 // front of it, but loses none.
 func (w *Lines) drain(r *run, s *scratch, limit int64) (total int64, end bool) {
@@ -71,7 +68,6 @@ func (w *Lines) drain(r *run, s *scratch, limit int64) (total int64, end bool) {
 			return total, false
 		}
 		if err != nil || len(b) == 0 {
-			w.finish(r, s)
 			return total, true
 		}
 		n := int64(len(b))
@@ -89,7 +85,7 @@ func (w *Lines) drain(r *run, s *scratch, limit int64) (total int64, end bool) {
 }
 
 // take writes the lines of b and moves what is after them to the part; false:
-// the FIFO cannot be read.
+// the pipe cannot be read.
 func (w *Lines) take(r *run, s *scratch, b []byte) bool {
 	whole := bytes.LastIndexByte(b, '\n') + 1
 	if len(r.part)+len(b)-whole > maxLine {
@@ -99,10 +95,10 @@ func (w *Lines) take(r *run, s *scratch, b []byte) bool {
 		had := len(r.part) > 0
 		w.print(r, s, b[:whole])
 		if had {
-			_ = os.Remove(r.path + partSuffix)
+			_ = os.Remove(r.path)
 		}
 		if len(r.part) > 0 { // the rest of a cut line
-			_ = os.WriteFile(r.path+partSuffix, r.part, 0o600)
+			_ = os.WriteFile(r.path, r.part, 0o600)
 		}
 		if n, err := s.discard(r.fd, int64(whole)); n < int64(whole) && err != nil && err != unix.EAGAIN {
 			return false
@@ -114,12 +110,11 @@ func (w *Lines) take(r *run, s *scratch, b []byte) bool {
 	return true
 }
 
-// keep moves rest, the first bytes of the FIFO, to the part: in memory, and by
-// splice to a file beside the FIFO, in case this process dies before the line
-// has ended.
+// keep moves rest, the first bytes of the pipe, to the part: in memory, and by
+// splice to a file, in case this process dies before the line has ended.
 func (w *Lines) keep(r *run, s *scratch, rest []byte) bool {
 	left, off := int64(len(rest)), int64(len(r.part))
-	fd, err := open(unix.AT_FDCWD, r.path+partSuffix, unix.O_WRONLY|unix.O_CREAT|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	fd, err := open(unix.AT_FDCWD, r.path, unix.O_WRONLY|unix.O_CREAT|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	if err == nil {
 		for left > 0 {
 			n, err := splice(r.fd, fd, &off, left)
@@ -194,7 +189,7 @@ func (w *Lines) finish(r *run, s *scratch) {
 		w.flush(s)
 		r.part = nil
 	}
-	if err := os.Remove(r.path + partSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(r.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		s.p.problem(Problem{Name: r.key.Name, Err: err})
 	}
 }

@@ -91,7 +91,7 @@ func TestLines(t *testing.T) {
 			if got := out.text(); got != tt.want {
 				t.Errorf("%d bytes, want %d: %q", len(got), len(tt.want), clip([]byte(got)))
 			}
-			if left, _ := filepath.Glob(filepath.Join(r.fifos, "*"+partSuffix)); left != nil {
+			if left, _ := filepath.Glob(filepath.Join(r.parts, "*")); left != nil {
 				t.Errorf("left: %v", left)
 			}
 		})
@@ -103,7 +103,10 @@ func TestLinesPartOutlivesThePump(t *testing.T) {
 	r := newRig(t)
 	key := Key{"web", 1}
 	out := newOutput(t)
-	child := r.run(key, out.Lines)
+	child, reader := r.make(key)
+	if err := r.Add(key, reader, out.Lines); err != nil {
+		t.Fatal(err)
+	}
 	r.write(child, "one\nt")
 	r.sync(key)
 	r.write(child, "w")
@@ -111,12 +114,12 @@ func TestLinesPartOutlivesThePump(t *testing.T) {
 	r.Close()
 	<-r.lines.done
 
-	p, err := NewPump(Options{Drained: func(k Key) { r.drained <- k }})
+	p, err := NewPump(Options{Dir: r.parts, Drained: func(k Key) { r.drained <- k }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	if err := p.Add(key, Path(r.fifos, key), out.Lines); err != nil {
+	if err := p.Add(key, reader, out.Lines); err != nil {
 		t.Fatal(err)
 	}
 	r.write(child, "o\nthree\n")
@@ -280,22 +283,17 @@ func FuzzLines(f *testing.F) {
 			t.Fatal(err)
 		}
 		key := Key{"web", 1}
-		child, keep, err := Make(dir, key, -1)
+		child, reader, err := Make(key, -1)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer keep.Close()
-		fd, err := rawOpenFIFO(Path(dir, key), unix.O_RDONLY|unix.O_NONBLOCK)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer unix.Close(fd)
+		defer reader.Close()
 		s, err := newScratch(&Pump{tell: &reporter{wake: make(chan struct{}, 1)}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer s.close()
-		r := &run{key: key, path: Path(dir, key), fd: fd, sink: lines}
+		r := &run{key: key, path: partPath(dir, key), fd: int(reader.Fd()), sink: lines}
 		step := int(size)*97 + 1
 		for len(text) > 0 {
 			n, err := child.Write(text[:min(step, len(text), 60<<10)])
@@ -311,6 +309,7 @@ func FuzzLines(f *testing.F) {
 		for end := false; !end; {
 			_, end = lines.drain(r, s, share)
 		}
+		lines.finish(r, s)
 		got, err := os.ReadFile(file.Name())
 		if err != nil || !bytes.Equal(got, want.Bytes()) {
 			t.Fatalf("%q\nwant %q, %v", clip(got), clip(want.Bytes()), err)

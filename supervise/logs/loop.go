@@ -12,7 +12,7 @@ import (
 const (
 	// share is what one run may move in one round before the others' turn.
 	share = 1 << 20
-	// plenty moved from one FIFO in one round (the size of a fresh pipe) means
+	// plenty moved from one pipe in one round (the size of a fresh pipe) means
 	// that its writer is faster than the Pump: no pause then.
 	plenty = 64 << 10
 	// A round ends with a pause, in ms, for more to come, so that a service
@@ -23,7 +23,7 @@ const (
 	shortRounds           = 16
 )
 
-// A loop is one OS thread that reads FIFOs. Go's own poller is edge-triggered
+// A loop is one OS thread that reads pipes. Go's own poller is edge-triggered
 // and wakes for every write; with an epoll of its own, and a pause after each
 // round, moving a line costs 2 µs instead of 28 at moderate rates.
 type loop struct {
@@ -191,7 +191,7 @@ func (l *loop) add(r *run) {
 		l.end(r)
 		return
 	}
-	// At once, and until it is empty or has ended: a FIFO opened when all its
+	// At once, and until it is empty or has ended: a reader opened when all
 	// writers had gone is never reported as ended (poll(2) tells of writers
 	// that go, not of none; pipe_poll in fs/pipe.c).
 	r.fresh = true
@@ -213,7 +213,7 @@ func (l *loop) drain(r *run) int64 {
 	return n
 }
 
-// sync moves what is in the FIFO of a run now, and returns the run unless that
+// sync moves what is in the pipe of a run now, and returns the run unless that
 // was its end.
 func (l *loop) sync(key Key) *run {
 	r := l.runs[key]
@@ -240,7 +240,11 @@ func (l *loop) sync(key Key) *run {
 func (l *loop) end(r *run) {
 	delete(l.runs, r.key)
 	delete(l.byFD, int32(r.fd))
+	r.sink.finish(r, l.scratch)
 	r.sink.detach(r)
-	unix.Close(r.fd) // the kernel takes it out of epfd
+	// Not by close(2) alone: epoll(7) goes on about an open description, and
+	// others keep this one open.
+	_ = unix.EpollCtl(l.epfd, unix.EPOLL_CTL_DEL, r.fd, nil)
+	unix.Close(r.fd)
 	l.p.drained(r.key)
 }

@@ -4,16 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
-
-	"golang.org/x/sys/unix"
 )
 
 // Options of a Pump. Both functions are called one at a time, in order, from a
 // goroutine that reads nothing, so they may wait; nil ones are not called.
 type Options struct {
+	// Dir is a directory of the caller's own, closed to others (0700), where a
+	// Lines keeps the begins of lines whose ends have not come, a file for each
+	// run that has one: see Tidy. "": in memory only, and the death of this
+	// process loses them.
+	Dir string
 	// Drained is told that all a run wrote is in its sink and that nobody has
-	// its FIFO open for writing any more; the Pump has let go of it. That may
+	// its pipe open for writing any more; the Pump has let go of it. That may
 	// be long after the run has ended, where something it left behind writes
 	// on, and before, where the service closed its output.
 	Drained func(Key)
@@ -31,34 +35,36 @@ type Problem struct {
 
 // A Sink is where the output of runs goes: a *File or a *Lines.
 type Sink interface {
-	// drain moves about limit bytes of r's FIFO at most. end: nobody can
+	// drain moves about limit bytes of r's pipe at most. end: nobody can
 	// write there any more, or it cannot be read.
 	drain(r *run, s *scratch, limit int64) (n int64, end bool)
 	attach(r *run)
 	detach(r *run)
-	release() // close what is open; it is opened again when needed
+	finish(r *run, s *scratch) // nothing more is taken from r, by any Pump
+	release()                  // close what is open; it is opened again when needed
 }
 
-// A run is one FIFO being read. It belongs to the loop that reads it.
+// A run is one pipe being read. It belongs to the loop that reads it.
 type run struct {
 	key    Key
-	path   string
-	fd     int   // own reader of the FIFO, non-blocking
-	serial int32 // tells an event of this run from one of an earlier user of fd
+	path   string // Lines: of the file that keeps part, see partPath
+	fd     int    // own descriptor, of a description that others have too
+	serial int32  // tells an event of this run from one of an earlier user of fd
 	sink   Sink
 	fresh  bool   // not seen empty yet: it may have ended before it was opened
-	moved  int64  // bytes taken out of the FIFO so far
+	moved  int64  // bytes taken out of the pipe so far
 	begun  bool   // something of it is in the file
-	grown  bool   // the FIFO has been given its full size, or may not have it
+	grown  bool   // the pipe has been given its full size, or may not have it
 	part   []byte // Lines: the begin of a line whose end has not come
 	cut    bool   // Lines: part continues a line that was too long
 }
 
-// A Pump reads the FIFOs of all runs, with one OS thread for those that go to
+// A Pump reads the pipes of all runs, with one OS thread for those that go to
 // files and a second one, once there is one, for those that go to a Lines,
 // where a slow reader may block it. All methods may be called concurrently.
 type Pump struct {
 	tell *reporter
+	dir  string // Options.Dir
 
 	mu     sync.Mutex
 	closed bool
@@ -69,7 +75,7 @@ type Pump struct {
 
 // NewPump starts a Pump. Close it.
 func NewPump(o Options) (*Pump, error) {
-	p := &Pump{runs: map[Key]*loop{}}
+	p := &Pump{dir: o.Dir, runs: map[Key]*loop{}}
 	p.tell = startReporter(o)
 	l, err := startLoop(p)
 	if err != nil {
@@ -80,23 +86,26 @@ func NewPump(o Options) (*Pump, error) {
 	return p, nil
 }
 
-// Add begins to move what a run writes into the FIFO at path to sink. All runs
-// of a service share one sink; of those that have something to read, the one
-// with the lowest generation goes first. A run that was being read by a Pump
-// that died goes on where that one stopped.
+// Add begins to move what a run writes into its pipe to sink. All runs of a
+// service share one sink; of those that have something to read, the one with
+// the lowest generation goes first. A run that was being read by a Pump that
+// died goes on where that one stopped.
 //
-// Add opens the FIFO itself. A FIFO that nobody has open for writing is read
-// to its end, and Drained.
-func (p *Pump) Add(key Key, path string, sink Sink) error {
+// reader is from Make or Regain, or a duplicate of theirs from wherever it was
+// kept; whether it blocks does not matter. Add duplicates it and changes none
+// of its flags; the caller keeps its own, reads nothing from it while the Pump
+// does, and closes it when it likes. A pipe that nobody has open for writing is
+// read to its end, and Drained.
+func (p *Pump) Add(key Key, reader *os.File, sink Sink) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err := p.add(key, path, sink); err != nil {
+	if err := p.add(key, reader, sink); err != nil {
 		return fmt.Errorf("cannot read the output of %s: %w", key.Name, err)
 	}
 	return nil
 }
 
-func (p *Pump) add(key Key, path string, sink Sink) error {
+func (p *Pump) add(key Key, reader *os.File, sink Sink) error {
 	if p.closed {
 		return ErrClosed
 	}
@@ -113,19 +122,23 @@ func (p *Pump) add(key Key, path string, sink Sink) error {
 		}
 		l = p.lines
 	}
-	fd, err := rawOpenFIFO(path, unix.O_RDONLY|unix.O_NONBLOCK)
+	fd, err := duplicate(reader)
 	if err != nil {
 		return err
 	}
+	r := &run{key: key, fd: fd, sink: sink}
+	if l == p.lines {
+		r.path = partPath(p.dir, key)
+	}
 	p.runs[key] = l
-	l.post(func() { l.add(&run{key: key, path: path, fd: fd, sink: sink}) })
+	l.post(func() { l.add(r) })
 	return nil
 }
 
 // ErrClosed is returned after Close.
 var ErrClosed = errors.New("the log pump is closed")
 
-// Sync returns when all that was in the FIFO of a run when it was called has
+// Sync returns when all that was in the pipe of a run when it was called has
 // been written (the last line, if its end has not come, waits for it in a
 // Lines), or ctx ends. A run that is not being read has nothing to wait for.
 func (p *Pump) Sync(ctx context.Context, key Key) error {
@@ -133,8 +146,8 @@ func (p *Pump) Sync(ctx context.Context, key Key) error {
 }
 
 // Release lets go of a run though something may still write there: what is in
-// the FIFO is written, Drained follows, and whoever writes then fills the FIFO
-// and blocks, or gets SIGPIPE once nobody holds it open.
+// the pipe is written, also a last line without its end, Drained follows, and
+// whoever writes then fills the pipe and blocks.
 func (p *Pump) Release(key Key) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -200,7 +213,7 @@ func (p *Pump) problem(pr Problem) {
 	})
 }
 
-// Close stops reading; what is in the FIFOs stays there. It does not wait for
+// Close stops reading; what is in the pipes stays there. It does not wait for
 // a standard output that blocks, nor for a running call of Options.
 func (p *Pump) Close() error {
 	p.mu.Lock()

@@ -115,16 +115,9 @@ func TestAttempt(t *testing.T) {
 		text string
 	}{{1, "lost from sight\n"}, {2, "two\n"}, {3, ""}, {4, "four\nagain\n"}} {
 		key := Key{"web", run.gen}
-		child, keep, err := Make(r.fifos, key, -1)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := r.Add(key, Path(r.fifos, key), file); err != nil {
-			t.Fatal(err)
-		}
+		child := r.run(key, file)
 		r.write(child, run.text)
 		child.Close()
-		keep.Close()
 		<-r.drained
 	}
 	for _, tt := range []struct {

@@ -9,20 +9,21 @@ import (
 type rig struct {
 	*testing.T
 	*Pump
-	fifos, logs string
+	parts, logs string
 	drained     chan Key
 	problems    chan Problem
 }
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{T: t, fifos: t.TempDir(), logs: t.TempDir(), drained: make(chan Key, 10000), problems: make(chan Problem, 10000)}
-	for _, dir := range []string{r.fifos, r.logs} { // whatever the umask
+	r := &rig{T: t, parts: t.TempDir(), logs: t.TempDir(), drained: make(chan Key, 10000), problems: make(chan Problem, 10000)}
+	for _, dir := range []string{r.parts, r.logs} { // whatever the umask
 		if err := os.Chmod(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
 	p, err := NewPump(Options{
+		Dir:     r.parts,
 		Drained: func(k Key) { r.drained <- k },
 		Problem: func(p Problem) { r.problems <- p },
 	})
@@ -34,24 +35,25 @@ func newRig(t *testing.T) *rig {
 	return r
 }
 
-// run makes the FIFO of a run and has the Pump read it.
+// run makes the pipe of a run and has the Pump read it; as with a guardian,
+// its reader stays open besides.
 func (r *rig) run(key Key, sink Sink) *os.File {
 	r.Helper()
-	child := r.make(key)
-	if err := r.Add(key, Path(r.fifos, key), sink); err != nil {
+	child, reader := r.make(key)
+	if err := r.Add(key, reader, sink); err != nil {
 		r.Fatal(err)
 	}
 	return child
 }
 
-func (r *rig) make(key Key) *os.File {
+func (r *rig) make(key Key) (child, reader *os.File) {
 	r.Helper()
-	child, keep, err := Make(r.fifos, key, -1)
+	child, reader, err := Make(key, -1)
 	if err != nil {
 		r.Fatal(err)
 	}
-	r.Cleanup(func() { child.Close(); keep.Close() })
-	return child
+	r.Cleanup(func() { child.Close(); reader.Close() })
+	return child, reader
 }
 
 func (r *rig) write(f *os.File, s string) {

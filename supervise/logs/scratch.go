@@ -35,9 +35,9 @@ func (s *scratch) close() {
 	}
 }
 
-// peek returns a copy of the first bytes in a FIFO, valid until the next call,
-// and leaves them there: tee(2) to a pipe, and read that. EAGAIN: it is empty;
-// no bytes and no error: it has ended.
+// peek returns a copy of the first bytes in a pipe, valid until the next call,
+// and leaves them there: tee(2) to a pipe of its own, and read that. EAGAIN: it
+// is empty; no bytes and no error: it has ended.
 func (s *scratch) peek(fd int) ([]byte, error) {
 	if err := s.openPipe(); err != nil {
 		return nil, err
@@ -79,7 +79,7 @@ func (s *scratch) openPipe() error {
 	return os.NewSyscallError("pipe2", unix.Pipe2(s.pipe[:], unix.O_CLOEXEC|unix.O_NONBLOCK))
 }
 
-// waits tells how many bytes a FIFO holds, and takes none: EAGAIN where there
+// waits tells how many bytes a pipe holds, and takes none: EAGAIN where there
 // are none yet, none and no error where it has ended.
 func (s *scratch) waits(fd int) (int, error) {
 	n, err := unix.IoctlGetInt(fd, unix.TIOCINQ) // FIONREAD
@@ -97,9 +97,9 @@ func (s *scratch) waits(fd int) (int, error) {
 	return 0, err
 }
 
-// discard takes n bytes at most out of a FIFO, and returns how many. Not by
+// discard takes n bytes at most out of a pipe, and returns how many. Not by
 // read(2): that would throw the rest of a packet away where the service made
-// the FIFO one of packets (O_DIRECT).
+// the pipe one of packets (O_DIRECT).
 func (s *scratch) discard(fd int, n int64) (int64, error) {
 	var done int64
 	for done < n {
@@ -113,8 +113,8 @@ func (s *scratch) discard(fd int, n int64) (int64, error) {
 	return done, nil
 }
 
-// splice moves up to n bytes from a FIFO to a file at *off, in one system call
-// but for a signal that came first. EAGAIN: the FIFO is empty; 0: it has ended.
+// splice moves up to n bytes from a pipe to a file at *off, in one system call
+// but for a signal that came first. EAGAIN: the pipe is empty; 0: it has ended.
 func splice(from, to int, off *int64, n int64) (int64, error) {
 	for {
 		m, err := unix.Splice(from, nil, to, off, int(min(n, 1<<30)), spliceFlags)
@@ -133,7 +133,7 @@ func tee(from, to, n int) (int64, error) {
 	}
 }
 
-// grow gives a FIFO that was found half full, or fuller, room for a megabyte,
+// grow gives a pipe that was found half full, or fuller, room for a megabyte,
 // so that its writer waits less. Beyond a quota of the user's the kernel
 // refuses (pipe(7), pipe-user-pages-soft), and it stays as it is.
 func (r *run) grow(n int64) {
