@@ -18,6 +18,13 @@ const (
 	becomeLast  = 4
 )
 
+// The runtime of a guardian has one processor from its beginning. Each has a cache for small objects, and giving one up later takes half
+// a megabyte if packages were initialised on it. The value is one that nobody else would write.
+const (
+	procs   = "GOMAXPROCS"
+	oneProc = "01"
+)
+
 // A guardian is only as large as what has been initialised in it: one that
 // takes over here, before the packages that it does not use (the HTTP server,
 // the TOML reader) are initialised, needs a quarter of the memory. That is why
@@ -26,6 +33,9 @@ const (
 func init() {
 	if len(os.Args) == 0 || os.Args[0] != Name {
 		return
+	}
+	if os.Getenv(procs) == oneProc {
+		_ = os.Unsetenv(procs) // it is not for the supervisor
 	}
 	// What is executed is /proc/self/exe, and ps would show "exe" (proc_pid_comm(5)).
 	_ = os.WriteFile("/proc/self/comm", []byte("gsv"), 0)
@@ -69,6 +79,10 @@ func Become(args []string, files [becomeLast - becomeFirst + 1]*os.File) error {
 			return fmt.Errorf("cannot pass on %s: %w", files[i].Name(), err)
 		}
 	}
-	err := syscall.Exec("/proc/self/exe", append([]string{Name}, args...), os.Environ())
+	env := os.Environ()
+	if _, set := os.LookupEnv(procs); !set {
+		env = append(env, procs+"="+oneProc)
+	}
+	err := syscall.Exec("/proc/self/exe", append([]string{Name}, args...), env)
 	return fmt.Errorf("cannot execute gsv again (is /proc mounted?): %w", err)
 }

@@ -22,6 +22,10 @@ func TestMain(m *testing.M) {
 	switch os.Args[0] {
 	case "guardian":
 		os.Exit(playGuardian(os.Args[1:]))
+	case "becoming":
+		os.Exit(playBecoming())
+	case SupervisorName:
+		os.Exit(playBecome())
 	case "supervisor":
 		os.Exit(playSupervisor(os.Args[1], os.Args[2:]))
 	}
@@ -89,6 +93,7 @@ func play(t testing.TB, env []string, scene string, args ...string) *stage {
 	s.cmd.Env = append(os.Environ(), env...)
 	s.cmd.Env = append(s.cmd.Env, "GORACE=atexit_sleep_ms=0")
 	s.cmd.Stderr = &s.err
+	s.cmd.WaitDelay = time.Second // where a scene that failed leaves runs, which have it too
 	for _, e := range env {
 		if strings.HasPrefix(e, "TEST_NAMESPACE=") {
 			s.cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS}

@@ -45,7 +45,9 @@ var defaultLimits = limits{again: time.Second, ack: 30 * time.Second, exit: 10 *
 const (
 	asideAfter = 3 // deaths before one was serving
 	asideFlag  = "--set-aside-state"
-	threads    = 8 // made ahead: at a limit of threads, the runtime ends a program that needs one more
+	// Made ahead: at a limit of threads, the runtime ends a program that needs one more. One runs while four may wait in a system
+	// call: loop, receiveRequests, speak and watchChildren.
+	threads = 5
 )
 
 // Run is the guardian, until a supervisor has asked it to exit; it returns the status asked for, once that supervisor has ended. It takes the
