@@ -17,6 +17,34 @@ const (
 // signalAgain sends one more of the signals that an operation asks for, once
 // the last one has been taken: two of a kind that wait are one (signal(7)).
 func (s *Supervisor) signalAgain(d delivery) {
+	s.whenTaken(d, func() {
+		op := s.ops.byID[d.op]
+		if live := d.svc.state.Live(); op == nil || live == nil || live.Gen != d.gen {
+			s.step(d.svc, lifecycle.Delivered{Op: d.op, Err: "its main process ended before the last signal was sent"})
+			return
+		}
+		op.left--
+		s.token++
+		s.tokens[s.token] = d
+		s.guardian.Signal(s.token, d.svc.name, uint64(d.gen), d.sig, false)
+	})
+}
+
+// reloadMoment is how long a main process must live after it has taken the
+// reload signal: one that has no handler after all is gone by then.
+const reloadMoment = 150 * time.Millisecond
+
+// settleReload ends a reload well, if its main process does not end of it:
+// lifecycle tells otherwise then.
+func (s *Supervisor) settleReload(d delivery) {
+	s.whenTaken(d, func() {
+		s.due.add(now().Add(reloadMoment), nil, func() { s.step(d.svc, lifecycle.Delivered{Op: d.op}) })
+	})
+}
+
+// whenTaken has do called by the loop when a signal has been taken by the main
+// process, or that process is gone, or a time is over.
+func (s *Supervisor) whenTaken(d delivery, do func()) {
 	pid := d.svc.pid()
 	go func() {
 		for range signalLooks {
@@ -25,16 +53,6 @@ func (s *Supervisor) signalAgain(d delivery) {
 			}
 			time.Sleep(signalPause)
 		}
-		s.report(func() {
-			op := s.ops.byID[d.op]
-			if live := d.svc.state.Live(); op == nil || live == nil || live.Gen != d.gen {
-				s.step(d.svc, lifecycle.Delivered{Op: d.op, Err: "its main process ended before the last signal was sent"})
-				return
-			}
-			op.left--
-			s.token++
-			s.tokens[s.token] = d
-			s.guardian.Signal(s.token, d.svc.name, uint64(d.gen), d.sig, false)
-		})
+		s.report(do)
 	}()
 }

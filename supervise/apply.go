@@ -230,14 +230,15 @@ func (s *Supervisor) apply(p planned, tell bool) {
 	case status.Remove:
 		svc.gone = true
 	case status.Pend, status.Restart:
-		svc.next, svc.bad = p.def, ""
+		svc.bad = ""
+		s.useLater(svc, p.def)
 	default:
 		svc.bad, svc.gone = "", false
 		s.use(svc, p.def)
-		if len(svc.state.Runs) > 0 {
-			s.step(svc, lifecycle.Changed{})
-			s.watchAgain(svc)
-		}
+	}
+	if len(svc.state.Runs) > 0 && p.def != nil {
+		s.step(svc, lifecycle.Changed{})
+		s.watchAgain(svc)
 	}
 	if svc.armed != 0 {
 		s.disarm(svc) // it was by the definition of before

@@ -10,7 +10,6 @@ import (
 	"gsv/supervise/definition"
 	"gsv/supervise/guardian"
 	"gsv/supervise/lifecycle"
-	"gsv/supervise/logs"
 )
 
 // What follows the end of a run that was healthy is known before: the next
@@ -19,11 +18,11 @@ import (
 // here all the same: lifecycle is told of the end as ever, and its StartRun finds
 // the run started. Whenever it may decide otherwise, the start is taken back.
 
-// A spare is the output FIFO of a start that was given ahead of time. It is kept
-// until that run is there, by whatever start.
+// A spare is the output pipe of a start that was given ahead of time, as
+// descriptors. It is kept until that run is there, by whatever start.
 type spare struct {
-	gen   int
-	child *os.File
+	gen           int
+	child, reader int
 }
 
 // armable reports whether the end of the service's run will be answered by a
@@ -73,11 +72,7 @@ func (s *Supervisor) arm(svc *service) {
 	if err != nil {
 		return
 	}
-	fd, err := unix.FcntlInt(files[1].Fd(), unix.F_DUPFD_CLOEXEC, 0)
-	if err != nil {
-		return
-	}
-	svc.spare = &spare{gen, os.NewFile(uintptr(fd), "spare output")}
+	svc.spare = newSpare(gen, files[1].File, keep[0].File)
 	svc.armed = gen
 	s.guardian.Arm(svc.name, uint64(gen), b.spec, files, keep)
 }
@@ -87,27 +82,45 @@ func (s *Supervisor) disarm(svc *service) {
 	svc.armed = 0
 }
 
-// dropSpare lets go of a spare that is not for run gen, or that this has made
-// good use of.
-func (svc *service) dropSpare() {
-	if svc.spare != nil {
-		svc.spare.child.Close()
-		svc.spare = nil
+func newSpare(gen int, child, reader *os.File) *spare {
+	sp := &spare{gen, -1, -1}
+	for to, f := range map[*int]*os.File{&sp.child: child, &sp.reader: reader} {
+		raw, err := f.SyscallConn()
+		if err != nil {
+			continue
+		}
+		raw.Control(func(fd uintptr) {
+			if n, err := unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0); err == nil {
+				*to = n
+			}
+		})
 	}
+	return sp
 }
 
-// takeSpare makes the output of run gen from the spare, if that is for it.
-func (s *Supervisor) takeSpare(svc *service, gen, uid int) (child, keep *os.File, ok bool) {
-	if svc.spare == nil || svc.spare.gen != gen {
+// dropSpare lets go of a spare that has served, or never will.
+func (svc *service) dropSpare() {
+	if svc.spare == nil {
+		return
+	}
+	for _, fd := range []int{svc.spare.child, svc.spare.reader} {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+	}
+	svc.spare = nil
+}
+
+// takeSpare is the output of run gen, which is being read already, if the
+// spare is for it.
+func (svc *service) takeSpare(gen int) (child, reader *os.File, ok bool) {
+	sp := svc.spare
+	if sp == nil || sp.gen != gen || sp.child < 0 || sp.reader < 0 {
 		svc.dropSpare()
 		return nil, nil, false
 	}
-	child, keep, err := logs.Make(s.fifoDir(), logs.Key{Name: svc.name, Gen: gen}, uid)
-	if err != nil {
-		return nil, nil, false
-	}
-	svc.dropSpare() // now that child keeps the FIFO open
-	return child, keep, true
+	svc.spare = nil
+	return os.NewFile(uintptr(sp.child), "output"), os.NewFile(uintptr(sp.reader), "output"), true
 }
 
 // startedAhead reports whether the guardian has started run gen by itself.
@@ -118,7 +131,7 @@ func (s *Supervisor) startedAhead(svc *service, gen int) bool {
 	svc.ahead = 0
 	svc.runs[gen].launched = true
 	svc.dropSpare()
-	s.watchReady(svc, gen)
+	s.watchReady(svc, gen, false)
 	return true
 }
 

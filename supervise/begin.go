@@ -45,9 +45,11 @@ func (s *Supervisor) begin() error {
 	if s.bootID, err = procfs.BootID(); err != nil {
 		return err
 	}
-	if err := logs.CheckDir(s.opts.LogDir); err != nil {
-		s.say("output will be dropped: " + err.Error())
-	}
+	go func() { // it may be on a disk that hangs
+		if err := logs.CheckDir(s.opts.LogDir); err != nil {
+			s.say("output will be dropped: " + err.Error())
+		}
+	}()
 	a, err := s.store.readAbout()
 	if err != nil {
 		s.say(err.Error())
@@ -66,6 +68,7 @@ func (s *Supervisor) begin() error {
 	switch {
 	case again:
 		s.started = a.Started
+		s.event(eventOf("", "gsv", "the supervisor ended and was started again; what happened before is not remembered"))
 		if a.Ending {
 			s.end = &ending{status: a.Status, left: map[*service]bool{}}
 		}
@@ -85,7 +88,7 @@ func (s *Supervisor) begin() error {
 		s.store.whole = true
 	}
 	s.endUnknown(found)
-	s.dropOldFIFOs()
+	s.tidy()
 	for _, ev := range backlog {
 		s.heard(ev)
 	}
@@ -137,7 +140,9 @@ func (s *Supervisor) resume(records map[string]record, found *findings, newGuard
 		if d := s.parse(name, rec.Definition); d != nil {
 			s.use(svc, d)
 		}
-		svc.next = s.parse(name, rec.Next)
+		if next := s.parse(name, rec.Next); next != nil && svc.def != nil {
+			s.useLater(svc, next)
+		}
 		s.ops.restore(svc, rec.Operations)
 		if svc.def == nil && rec.Definition != nil {
 			s.disown(svc)
@@ -205,7 +210,8 @@ func (s *Supervisor) reunite(svc *service, found *findings) {
 		}
 		gen := int(p.N)
 		svc.runs[gen] = &run{pid: p.Pid, start: p.StartTime, launched: true, ended: p.Ended, over: p.Ended}
-		s.listen(svc, gen)
+		s.mains[p.Pid]++
+		s.listen(svc, p)
 		f := lifecycle.Found{Gen: gen, Since: sinceTicks(p.StartTime)}
 		for _, e := range found.ended {
 			if e.Key == svc.name && e.N == p.N {
@@ -231,15 +237,28 @@ func (s *Supervisor) reunite(svc *service, found *findings) {
 	}
 }
 
-// listen goes on reading the output of a run of an earlier supervisor's.
-func (s *Supervisor) listen(svc *service, gen int) {
-	key := logs.Key{Name: svc.name, Gen: gen}
-	path := logs.Path(s.fifoDir(), key)
-	if err := s.pump.Add(key, path, svc.out); err != nil {
-		svc.runs[gen].drained = true
-		if !errors.Is(err, fs.ErrNotExist) && svc.name != s.opts.Direct {
-			s.say(err.Error())
+// listen goes on reading the output of a run of an earlier supervisor's. The
+// guardian holds the reader; if that guardian was killed too, only the process
+// itself has the pipe.
+func (s *Supervisor) listen(svc *service, p guardian.Process) {
+	key := logs.Key{Name: svc.name, Gen: int(p.N)}
+	var err error
+	held := p.Held
+	if len(held) == 0 && !p.Ended && svc.name != s.opts.Direct {
+		var reader *os.File
+		if reader, err = logs.Regain(p.Pid); err == nil {
+			held = []*os.File{reader}
 		}
+	}
+	if err == nil && len(held) > 0 {
+		err = s.pump.Add(key, held[0], svc.out)
+	}
+	svc.runs[key.Gen].drained = err != nil || len(held) == 0
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.say(svc.name + ": its output is not read any more: " + err.Error())
+	}
+	for _, f := range held {
+		f.Close()
 	}
 }
 
@@ -298,7 +317,14 @@ func (s *Supervisor) boot(found *findings) error {
 			s.step(svc, lifecycle.Command{Verb: lifecycle.DoStart})
 		}
 	}
-	s.event(eventOf("", "gsv", fmt.Sprintf("started, %d services", len(s.services))))
+	text := fmt.Sprintf("%d services", len(s.services))
+	if len(s.services) == 1 {
+		text = "1 service"
+	}
+	s.event(eventOf("", "gsv", "started, "+text))
+	if s.opts.Direct == "" {
+		s.say(text + ", logs in " + s.opts.LogDir)
+	}
 	return nil
 }
 
@@ -310,24 +336,24 @@ func (s *Supervisor) endUnknown(found *findings) {
 		}
 		if !p.Ended || p.Left {
 			s.say(fmt.Sprintf("%s: run %d (pid %d) is of a service that is not known any more; it is being ended", p.Key, p.N, p.Pid))
-			s.guardian.Signal(0, p.Key, p.N, syscall.SIGTERM, true)
-			s.guardian.Signal(0, p.Key, p.N, syscall.SIGCONT, true)
+			s.guardian.Stop(p.Key, p.N, syscall.SIGTERM, true)
 			s.due.add(now().Add(lifecycle.CleanWait), nil, func() { s.guardian.Signal(0, p.Key, p.N, syscall.SIGKILL, true) })
 		}
 		s.guardian.Ack(p.Key, p.N)
 		s.guardian.Release(p.Key, p.N)
+		for _, f := range p.Held {
+			f.Close()
+		}
 	}
 }
 
-// dropOldFIFOs removes the FIFOs of runs that nobody knows.
-func (s *Supervisor) dropOldFIFOs() {
-	keys, err := logs.List(s.fifoDir())
+// tidy removes what the log pump left on disk for runs that nobody knows.
+func (s *Supervisor) tidy() {
+	err := logs.Tidy(filepath.Join(s.opts.RunDir, "log"), func(key logs.Key) bool {
+		svc := s.services[key.Name]
+		return svc != nil && svc.runs[key.Gen] != nil
+	})
 	if err != nil {
 		s.say(err.Error())
-	}
-	for _, key := range keys {
-		if svc := s.services[key.Name]; svc == nil || svc.runs[key.Gen] == nil {
-			logs.Remove(s.fifoDir(), key)
-		}
 	}
 }

@@ -67,13 +67,17 @@ func (s *Supervisor) accept(r status.Request, c lifecycle.Command, target int) (
 		return status.Operation{}, problem(409, 1, r.Service, fmt.Sprintf("main process %d ended before the signal was sent", target))
 	}
 	if c.Verb == lifecycle.DoReload && len(svc.state.Runs) == 0 && svc.state.Want != lifecycle.Down {
-		c.Verb, c.Signal = lifecycle.DoStart, 0
+		c.Verb = lifecycle.DoStart
+	}
+	if c.Verb == lifecycle.DoStart {
+		c.Signal = 0
 	}
 	op := &operation{svc: svc, Operation: status.Operation{ID: r.ID, Verb: r.Verb, Service: r.Service, By: r.By,
 		Started: time.Now().Round(time.Millisecond), Pid: svc.pid(), Generation: svc.state.Gen}}
 	if r.Verb == "hup" && c.Verb == lifecycle.DoStart {
 		op.As = "start"
 	}
+	op.late = c.Verb == lifecycle.DoReload && svc.state.Phase() == lifecycle.Starting && !r.Force
 	if r.Count > 1 {
 		op.left = r.Count - 1
 	}
@@ -186,7 +190,7 @@ func problem(httpStatus, exit int, service, detail string) *status.Problem {
 // take it. It is called by whoever asks, not by the loop, for it reads /proc.
 func (s *Supervisor) aim(ctx context.Context, r status.Request) (v lifecycle.Verb, sig syscall.Signal, pid int, err error) {
 	var def *definition.Definition
-	known, gen := false, 0
+	known, starting, gen := false, false, 0
 	if e := s.call(ctx, func() {
 		var svc *service
 		if known = s.ops.get(r.ID) != nil; known {
@@ -194,6 +198,7 @@ func (s *Supervisor) aim(ctx context.Context, r status.Request) (v lifecycle.Ver
 		}
 		if svc, err = s.usable(r.Service); err == nil {
 			def, pid, gen = svc.def, svc.pid(), svc.state.Gen
+			starting = svc.state.Phase() == lifecycle.Starting
 		}
 	}); e != nil {
 		return 0, 0, 0, problem(503, 6, r.Service, e.Error())
@@ -219,8 +224,13 @@ func (s *Supervisor) aim(ctx context.Context, r status.Request) (v lifecycle.Ver
 	if sig == 0 {
 		return 0, 0, 0, problem(400, 2, r.Service, fmt.Sprintf("%s: there is no such signal here: %q", r.Verb, r.Signal))
 	}
-	if pid == 0 || r.Force || !own && endsOrStops(sig) {
+	if pid == 0 || r.Force || !own && endsOrStops(sig) || v == lifecycle.DoReload && starting {
 		return v, sig, pid, nil
+	}
+	if r.Verb == "ttou" {
+		if p := neverBelowOne(r, pid); p != nil {
+			return 0, 0, 0, p
+		}
 	}
 	caught, ignored, e := procfs.Catches(pid, sig)
 	switch {
@@ -236,11 +246,24 @@ func (s *Supervisor) aim(ctx context.Context, r status.Request) (v lifecycle.Ver
 	}
 	p := problem(409, 1, r.Service, notDone(r.Verb, pid, gen)+detail)
 	if own {
-		p.Hint = "it may still be starting; gsvctl wait " + r.Service + " --for ready"
+		p.Hint = "gsvctl restart " + r.Service + " starts it anew"
 	} else {
 		p.Hint = "--force sends it nevertheless"
 	}
 	return 0, 0, 0, p
+}
+
+// neverBelowOne refuses to take a server's last worker away.
+func neverBelowOne(r status.Request, pid int) *status.Problem {
+	workers, err := procfs.Children(pid)
+	if n := max(r.Count, 1); err != nil || len(workers) == 0 || n < len(workers) {
+		return nil
+	}
+	p := problem(409, 1, r.Service, fmt.Sprintf("has %d workers, and one must stay; nothing was sent", len(workers)))
+	if len(workers) > 1 {
+		p.Hint = fmt.Sprintf("gsvctl ttou -n %d %s", len(workers)-1, r.Service)
+	}
+	return p
 }
 
 // endsOrStops reports whether a signal is meant to do to a process what it

@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"fmt"
+	"slices"
 	"syscall"
 	"time"
 
@@ -38,33 +39,35 @@ func (s *Supervisor) lookForEscaped() {
 	if !s.looking {
 		return
 	}
-	known := map[int]bool{s.pid: true}
-	for _, svc := range s.services {
-		for _, r := range svc.runs {
-			known[r.pid] = true
-		}
-	}
 	guardian := s.guardian.Hello().Pid
 	go func() {
-		var orphans []int
 		children, err := procfs.Children(guardian)
-		for _, pid := range children {
-			if !known[pid] {
-				orphans = append(orphans, pid)
-			}
+		if err != nil {
+			children = nil
 		}
-		escaped := make([][]procfs.Proc, len(suspects))
-		for i, sus := range suspects {
-			if err == nil && len(orphans) > 0 {
-				escaped[i] = procfs.Marked(orphans, sus.svc.name)
-			}
+		s.report(func() { s.lookAt(suspects, children) })
+	}()
+}
+
+// lookAt looks which of the guardian's children nobody knows, and whose they are.
+func (s *Supervisor) lookAt(suspects []suspect, children []int) {
+	orphans := slices.DeleteFunc(children, func(pid int) bool { return pid == s.pid || s.mains[pid] > 0 })
+	tell := func(escaped func(name string) []procfs.Proc) {
+		for _, sus := range suspects {
+			sus.done(escaped(sus.svc.name))
 		}
-		s.report(func() {
-			for i, sus := range suspects {
-				sus.done(escaped[i])
-			}
-			s.lookForEscaped()
-		})
+		s.lookForEscaped()
+	}
+	if len(orphans) == 0 {
+		tell(func(string) []procfs.Proc { return nil })
+		return
+	}
+	go func() {
+		escaped := map[string][]procfs.Proc{}
+		for _, sus := range suspects {
+			escaped[sus.svc.name] = procfs.Marked(orphans, sus.svc.name)
+		}
+		s.report(func() { tell(func(name string) []procfs.Proc { return escaped[name] }) })
 	}()
 }
 

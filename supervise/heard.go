@@ -20,6 +20,7 @@ func (s *Supervisor) heard(ev guardian.Event) {
 	case guardian.Started:
 		if svc, r := s.find(ev.Key, ev.N); r != nil {
 			r.pid, r.start = ev.Pid, ev.StartTime
+			s.mains[ev.Pid]++
 			s.launched(r)
 			s.step(svc, lifecycle.Launched{Gen: int(ev.N)})
 			s.mark(svc)
@@ -111,8 +112,10 @@ func (s *Supervisor) runOver(svc *service, r *run, gen int, exit lifecycle.Exit,
 	r.over = true
 	asked := svc.state.Phase() == lifecycle.Stopping && svc.state.Runs[len(svc.state.Runs)-1].Cause == lifecycle.Asked
 	svc.acks = append(svc.acks, gen)
+	// The next start waits for nothing; what is told comes in the order of causes.
+	told := s.journal.hold()
 	s.step(svc, lifecycle.Ended{Gen: gen, Exit: exit, Left: left, Jitter: jitter()})
-	s.tellExit(svc, gen, r, asked)
+	told(func() { s.tellExit(svc, gen, r, asked) })
 	s.bury(svc, gen)
 }
 
@@ -155,9 +158,12 @@ func (s *Supervisor) tellExit(svc *service, gen int, r *run, asked bool) {
 	if last == nil {
 		return
 	}
-	text := fmt.Sprintf("%s after %s", describeExit(*last), seconds(last.Uptime))
+	text := describeExit(*last)
+	if last.Failure == "" {
+		text += " after " + seconds(last.Uptime)
+	}
 	s.event(status.Event{Service: svc.name, Kind: "exit", Text: text, Pid: r.pid, Exit: exitStatus(last)})
-	if !asked && !svc.policy.Succeeded(*last) {
+	if well := svc.policy.Succeeded(*last) && svc.state.Phase() == lifecycle.Exited; !asked && !well {
 		line := fmt.Sprintf("%s: run %d %s", svc.name, gen, text)
 		if at := svc.state.RetryAt; svc.state.Phase() == lifecycle.Backoff {
 			line += "; next start in " + seconds(at.Sub(now()))
@@ -208,15 +214,19 @@ func (s *Supervisor) kill(svc *service, k lifecycle.Kill) {
 		}
 		return
 	}
+	if k.Op == "" {
+		s.guardian.Stop(svc.name, uint64(k.Gen), k.Signal, k.Group)
+		return
+	}
+	if op := s.ops.byID[k.Op]; op != nil && op.late {
+		if caught, _, err := procfs.Catches(r.pid, k.Signal); err == nil && !caught {
+			s.step(svc, lifecycle.Delivered{Op: k.Op, Err: fmt.Sprintf("main process %d does not handle %s; nothing was sent", r.pid, signalName(k.Signal))})
+			return
+		}
+	}
 	s.token++
-	if k.Op != "" {
-		s.tokens[s.token] = delivery{svc, k.Op, k.Gen, k.Signal}
-	}
+	s.tokens[s.token] = delivery{svc, k.Op, k.Gen, k.Signal}
 	s.guardian.Signal(s.token, svc.name, uint64(k.Gen), k.Signal, k.Group)
-	if k.Op == "" && k.Signal != syscall.SIGKILL {
-		// One that is paused would not hear of it.
-		s.guardian.Signal(0, svc.name, uint64(k.Gen), syscall.SIGCONT, k.Group)
-	}
 }
 
 func (s *Supervisor) delivered(ev guardian.Signalled) {
@@ -227,6 +237,10 @@ func (s *Supervisor) delivered(ev guardian.Signalled) {
 	delete(s.tokens, ev.Token)
 	if ev.Errno == 0 && s.ops.more(d.op) {
 		s.signalAgain(d)
+		return
+	}
+	if op := s.ops.byID[d.op]; ev.Errno == 0 && op != nil && op.Verb == "hup" {
+		s.settleReload(d)
 		return
 	}
 	why := ""

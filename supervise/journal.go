@@ -12,9 +12,11 @@ const remembered = 1000
 
 // A journal is the last events, and who waits for the next one.
 type journal struct {
-	ring    []status.Event // the oldest at seq % remembered once it is full
-	seq     uint64         // of the last event
-	changed chan struct{}  // closed at the next event; nil: nobody waits
+	ring    []status.Event  // the oldest at count % remembered once it is full
+	base    uint64          // Seq is this and count: the time of day at first, so that it never goes back
+	count   uint64          // events so far
+	changed chan struct{}   // closed at the next event; nil: nobody waits
+	held    *[]status.Event // not nil: events are kept back
 }
 
 func eventOf(service, kind, text string) status.Event {
@@ -23,13 +25,21 @@ func eventOf(service, kind, text string) status.Event {
 
 // event remembers an event.
 func (s *Supervisor) event(ev status.Event) {
-	j := &s.journal
-	j.seq++
-	ev.Seq, ev.At = j.seq, time.Now().Round(time.Millisecond)
+	ev.At = time.Now().Round(time.Millisecond)
+	s.journal.add(ev)
+}
+
+func (j *journal) add(ev status.Event) {
+	if j.held != nil {
+		*j.held = append(*j.held, ev)
+		return
+	}
+	j.count++
+	ev.Seq = j.base + j.count
 	if len(j.ring) < remembered {
 		j.ring = append(j.ring, ev)
 	} else {
-		j.ring[(j.seq-1)%remembered] = ev
+		j.ring[(j.count-1)%remembered] = ev
 	}
 	if j.changed != nil {
 		close(j.changed)
@@ -37,11 +47,29 @@ func (s *Supervisor) event(ev status.Event) {
 	}
 }
 
+// hold keeps events back until what it returns is called, with what is to be
+// told before them.
+func (j *journal) hold() (told func(before func())) {
+	outer := j.held
+	held := &[]status.Event{}
+	j.held = held
+	return func(before func()) {
+		j.held = outer
+		before()
+		for _, ev := range *held {
+			j.add(ev)
+		}
+	}
+}
+
 // after is the events that came after seq, oldest first.
 func (j *journal) after(seq uint64) []status.Event {
-	first := j.seq - uint64(len(j.ring)) + 1
+	first := j.count - uint64(len(j.ring)) + 1
+	if seq > j.base {
+		first = max(first, seq-j.base+1)
+	}
 	var events []status.Event
-	for n := max(seq+1, first); n <= j.seq; n++ {
+	for n := first; n <= j.count; n++ {
 		events = append(events, j.ring[(n-1)%remembered])
 	}
 	return events

@@ -15,7 +15,7 @@ import (
 // A birth is all that a run is started with.
 type birth struct {
 	spec *spawn.Spec
-	uid  int // who owns its output FIFO; -1: gsv's user
+	uid  int // who owns its output pipe; -1: gsv's user
 }
 
 // maxLaunching bounds the starts that the guardian has not answered, and with
@@ -32,11 +32,27 @@ func (s *Supervisor) launch(svc *service, gen int) {
 	if s.startedAhead(svc, gen) {
 		return
 	}
-	if s.launching >= maxLaunching {
-		s.toLaunch = append(s.toLaunch, func() { s.launchNow(svc, gen) })
+	d := svc.def
+	if !looksThingsUp(d) {
+		s.inTurn(func() {
+			b, err := s.prepare(d, gen)
+			s.launchWith(svc, gen, b, err)
+		})
 		return
 	}
-	s.launchNow(svc, gen)
+	go func() { // for a disk may hang
+		b, err := s.prepare(d, gen)
+		s.report(func() { s.inTurn(func() { s.launchWith(svc, gen, b, err) }) })
+	}()
+}
+
+// inTurn does a launch, when the guardian has answered enough of those before.
+func (s *Supervisor) inTurn(launch func()) {
+	if s.launching >= maxLaunching {
+		s.toLaunch = append(s.toLaunch, launch)
+		return
+	}
+	launch()
 }
 
 // launched notes that a start has been answered.
@@ -51,27 +67,6 @@ func (s *Supervisor) launched(r *run) {
 		s.toLaunch = s.toLaunch[1:]
 		next()
 	}
-}
-
-// launchNow starts run gen. What has to be read from disk for it is read
-// elsewhere, for a disk may hang.
-func (s *Supervisor) launchNow(svc *service, gen int) {
-	r := svc.runs[gen]
-	if r == nil {
-		return
-	}
-	r.counted = true
-	s.launching++
-	d := svc.def
-	if !looksThingsUp(d) {
-		b, err := s.prepare(d, gen)
-		s.launchWith(svc, gen, b, err)
-		return
-	}
-	go func() {
-		b, err := s.prepare(d, gen)
-		s.report(func() { s.launchWith(svc, gen, b, err) })
-	}()
 }
 
 func (s *Supervisor) prepare(d *definition.Definition, gen int) (birth, error) {
@@ -117,16 +112,16 @@ func (s *Supervisor) launchWith(svc *service, gen int, b birth, err error) {
 	default:
 		var files, keep []guardian.File
 		if files, keep, err = s.output(svc, gen, b.uid); err == nil {
-			r.launched = true
+			r.launched, r.counted = true, true
+			s.launching++
 			s.guardian.Start(svc.name, uint64(gen), b.spec, files, keep)
-			s.watchReady(svc, gen)
+			s.watchReady(svc, gen, true)
 			return
 		}
 	}
 	// Not now: what follows from it may be the next start.
 	s.due.add(now(), nil, func() {
 		delete(svc.runs, gen)
-		s.launched(r)
 		s.step(svc, lifecycle.Ended{Gen: gen, Exit: lifecycle.Exit{Failure: err.Error()}, Jitter: jitter()})
 		s.tellExit(svc, gen, r, false)
 	})
@@ -141,22 +136,20 @@ func (s *Supervisor) output(svc *service, gen, uid int) (files, keep []guardian.
 		return []guardian.File{shared(os.Stdin), shared(os.Stdout), shared(os.Stderr)}, nil, nil
 	}
 	key := logs.Key{Name: svc.name, Gen: gen}
-	child, held, ok := s.takeSpare(svc, gen, uid)
+	child, reader, ok := svc.takeSpare(gen)
 	if !ok {
-		if child, held, err = logs.Make(s.fifoDir(), key, uid); err != nil {
+		if child, reader, err = logs.Make(key, uid); err != nil {
 			return nil, nil, err
 		}
-		if err := s.pump.Add(key, logs.Path(s.fifoDir(), key), svc.out); err != nil {
+		if err := s.pump.Add(key, reader, svc.out); err != nil {
 			child.Close()
-			held.Close()
+			reader.Close()
 			return nil, nil, err
 		}
 	}
 	files = []guardian.File{{File: s.null, Shared: true}, {File: child}, {File: child, Shared: true}}
-	return files, []guardian.File{{File: held}}, nil
+	return files, []guardian.File{{File: reader}}, nil
 }
-
-func (s *Supervisor) fifoDir() string { return s.opts.RunDir + "/log" }
 
 // drained is told by the pump that a run's output is complete.
 func (s *Supervisor) drained(key logs.Key) {
@@ -183,16 +176,14 @@ func (s *Supervisor) bury(svc *service, gen int) {
 		}
 	}
 	delete(svc.runs, gen)
+	if s.mains[r.pid]--; s.mains[r.pid] <= 0 {
+		delete(s.mains, r.pid)
+	}
 	s.release(logs.Key{Name: svc.name, Gen: gen})
 }
 
-// release removes the files of a run that is over.
-func (s *Supervisor) release(key logs.Key) {
-	s.guardian.Release(key.Name, uint64(key.Gen))
-	if err := logs.Remove(s.fifoDir(), key); err != nil {
-		s.say(err.Error())
-	}
-}
+// release lets the guardian close the files of a run that is over.
+func (s *Supervisor) release(key logs.Key) { s.guardian.Release(key.Name, uint64(key.Gen)) }
 
 func (s *Supervisor) logProblem(p logs.Problem) {
 	s.report(func() {

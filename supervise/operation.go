@@ -31,6 +31,7 @@ type operation struct {
 	status.Operation
 	svc     *service
 	left    int           // signals still to be sent
+	late    bool          // its signal is sent once the service is ready: whether it is caught is not known yet
 	result  string        // how it has ended, while its log lines are still being read
 	changed chan struct{} // closed at the next change; nil: nobody waits
 	unwatch func()        // ends the reading of what a oneshot writes; nil: nobody reads

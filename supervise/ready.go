@@ -10,7 +10,11 @@ import (
 
 // watchReady asks a run whether it is ready, as its [ready] says, until it is
 // or has ended. Nothing tells when a port begins to accept, so it is tried.
-func (s *Supervisor) watchReady(svc *service, gen int) {
+//
+// One that was started just now cannot answer yet: if something does, that is
+// another program at its address, and an answer alone proves nothing. It must
+// live for min-uptime as well then.
+func (s *Supervisor) watchReady(svc *service, gen int, fresh bool) {
 	r, ready := svc.runs[gen], svc.def.Ready
 	if r.probe != nil { // by the definition of before
 		r.probe()
@@ -23,6 +27,7 @@ func (s *Supervisor) watchReady(svc *service, gen int) {
 	if address == "" {
 		return
 	}
+	lives := svc.def.MinUptime
 	ctx, cancel := context.WithCancel(context.Background())
 	r.probe = cancel
 	go func() {
@@ -38,9 +43,15 @@ func (s *Supervisor) watchReady(svc *service, gen int) {
 				return
 			}
 			if accepts(ctx, network, address, ready.Timeout) {
+				if fresh {
+					fresh = false
+					timer.Reset(lives)
+					continue
+				}
 				s.report(func() { s.step(svc, lifecycle.Ready{Gen: gen}) })
 				return
 			}
+			fresh = false
 			timer.Reset(interval)
 		}
 	}()
@@ -54,7 +65,7 @@ func (s *Supervisor) watchAgain(svc *service) {
 		return
 	}
 	if r := svc.runs[live.Gen]; r != nil && r.launched {
-		s.watchReady(svc, live.Gen)
+		s.watchReady(svc, live.Gen, false)
 	}
 }
 

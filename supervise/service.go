@@ -148,7 +148,7 @@ func (s *Supervisor) tell(svc *service, before lifecycle.State) {
 	}
 	svc.since = now()
 	svc.tell()
-	text := phase.String()
+	text := ""
 	switch phase {
 	case lifecycle.Backoff:
 		text = fmt.Sprintf("next start in %s", seconds(svc.state.RetryAt.Sub(now())))
@@ -227,6 +227,13 @@ func (s *Supervisor) use(svc *service, d *definition.Definition) {
 	} else if _, isFile := svc.out.(*logs.File); !isFile {
 		svc.out = logs.NewFile(s.opts.LogDir, svc.name)
 	}
+}
+
+// useLater gives a service a definition for its next start; what of it needs
+// no new process counts now: who may do what, how it is stopped.
+func (s *Supervisor) useLater(svc *service, next *definition.Definition) {
+	s.use(svc, svc.def.WithLive(next))
+	svc.next = next
 }
 
 func jitter() float64 { return 2*rand.Float64() - 1 }

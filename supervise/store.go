@@ -39,7 +39,8 @@ type store struct {
 
 const (
 	flushDelay = 100 * time.Millisecond
-	flushBatch = 32      // services written before the loop looks at something else
+	flushBatch = 32 // services written before the loop looks at something else
+	storeRetry = 5 * time.Second
 	compactMin = 1 << 20 // bytes below which old records do not matter
 )
 
@@ -237,6 +238,9 @@ func (s *Supervisor) save(svc *service) {
 	r := s.recordOf(svc)
 	if err := s.store.put(svc.name, &r); err != nil {
 		s.say(svc.name + ": " + err.Error())
+		// The ends it would tell stay unacknowledged: the guardian keeps them.
+		s.due.add(now().Add(storeRetry), nil, func() { s.mark(svc) })
+		return
 	}
 	s.acknowledge(svc)
 }

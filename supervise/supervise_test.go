@@ -51,12 +51,13 @@ func TestDeadlinesComeInTheirOrder(t *testing.T) {
 }
 
 func TestJournalKeepsTheLast(t *testing.T) {
-	s := &Supervisor{}
+	const base = 1_000_000
+	s := &Supervisor{journal: journal{base: base}}
 	for range remembered + 10 {
 		s.event(status.Event{Kind: "state"})
 	}
 	all := s.journal.after(0)
-	if len(all) != remembered || all[0].Seq != 11 || all[len(all)-1].Seq != remembered+10 {
+	if len(all) != remembered || all[0].Seq != base+11 || all[len(all)-1].Seq != base+remembered+10 {
 		t.Errorf("%d events from %d to %d", len(all), all[0].Seq, all[len(all)-1].Seq)
 	}
 	for i, ev := range all[1:] {
@@ -64,7 +65,7 @@ func TestJournalKeepsTheLast(t *testing.T) {
 			t.Fatalf("event %d comes after %d", ev.Seq, all[i].Seq)
 		}
 	}
-	if rest := s.journal.after(remembered + 8); len(rest) != 2 {
+	if rest := s.journal.after(base + remembered + 8); len(rest) != 2 {
 		t.Errorf("%d events after the last but two", len(rest))
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
-	"runtime/debug"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -62,6 +62,7 @@ type Supervisor struct {
 	launching int      // starts that the guardian has not answered
 	toLaunch  []func() // starts that wait for those
 	quiet     quiet
+	mains     map[int]int // pids of main processes, and of how many runs each is
 	suspects  []suspect
 	looking   bool // somebody looks for what has escaped
 	store     store
@@ -85,11 +86,11 @@ func New(o Options) (*Supervisor, error) {
 	s := &Supervisor{
 		opts: o, guardian: o.Guardian, said: make(chan string, 256),
 		calls: make(chan func()), reports: make(chan func()), done: make(chan struct{}),
-		services: map[string]*service{}, tokens: map[uint64]delivery{},
-		store: store{dir: o.RunDir}, applying: make(chan struct{}, 1), started: now(), pid: os.Getpid(),
+		services: map[string]*service{}, tokens: map[uint64]delivery{}, mains: map[int]int{},
+		store: store{dir: o.RunDir}, journal: journal{base: uint64(time.Now().UnixMilli())}, applying: make(chan struct{}, 1), started: now(), pid: os.Getpid(),
 	}
 	var err error
-	if s.pump, err = logs.NewPump(logs.Options{Drained: s.drained, Problem: s.logProblem}); err != nil {
+	if s.pump, err = logs.NewPump(logs.Options{Dir: filepath.Join(o.RunDir, "log"), Drained: s.drained, Problem: s.logProblem}); err != nil {
 		return nil, err
 	}
 	if s.stdout, err = logs.NewLines(o.Stdout); err != nil {
@@ -106,20 +107,18 @@ func (s *Supervisor) Run(ctx context.Context) (int, error) {
 	defer s.lastWords()
 	defer s.pump.Close()
 	s.printing.Go(s.print)
-	debug.SetGCPercent(gcPercent)
-	debug.SetMemoryLimit(memoryLimit)
 	if err := s.begin(); err != nil {
 		return 0, err
 	}
 	s.guardian.Serving()
-	s.quiet.busy(s)
+	s.quiet.busy()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for s.end == nil || !s.end.over {
 		timer.Reset(s.untilDue())
 		select {
 		case call := <-s.calls:
-			s.quiet.busy(s)
+			s.quiet.busy()
 			call()
 		case ev, ok := <-s.guardian.Events:
 			if !ok {
@@ -128,10 +127,10 @@ func (s *Supervisor) Run(ctx context.Context) (int, error) {
 				}
 				return 0, ErrGuardian
 			}
-			s.quiet.busy(s)
+			s.quiet.busy()
 			s.heard(ev)
 		case report := <-s.reports:
-			s.quiet.busy(s)
+			s.quiet.busy()
 			report()
 		case <-timer.C:
 			s.tick()
@@ -175,6 +174,9 @@ func (s *Supervisor) untilDue() time.Duration {
 	if at := s.store.flushAt; !at.IsZero() && (next.IsZero() || at.Before(next)) {
 		next = at
 	}
+	if at := s.quiet.at; !at.IsZero() && (next.IsZero() || at.Before(next)) {
+		next = at
+	}
 	if next.IsZero() {
 		return 1 << 62
 	}
@@ -187,11 +189,14 @@ const dueBatch = 16
 func (s *Supervisor) tick() {
 	t := now()
 	if at := s.store.flushAt; !at.IsZero() && !t.Before(at) {
+		s.quiet.busy()
 		s.flush()
 	}
-	for _, d := range s.due.pop(t, dueBatch) {
-		d()
+	for _, do := range s.due.pop(t, dueBatch) {
+		s.quiet.busy()
+		do()
 	}
+	s.quiet.tick(t)
 }
 
 // say writes a line to gsv's stderr, and never waits for it: what a slow

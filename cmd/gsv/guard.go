@@ -31,7 +31,7 @@ func guard(args []string) (int, error) {
 		fmt.Fprint(os.Stderr, usage)
 		return exitUsage, err
 	}
-	lock, err := takeRunDir(s.runDir)
+	lock, err := takeRunDir(s.runDir, s.private)
 	if err != nil {
 		return exitFailed, err
 	}
@@ -51,26 +51,14 @@ const lockPatience = 5 * time.Second
 
 // takeRunDir makes the run-dir if need be and locks it. The lock belongs to the
 // open file, which the supervisor has too: it is free when both are gone.
-func takeRunDir(dir string) (*os.File, error) {
-	mode := fs.FileMode(0o755)
-	if filepath.Dir(dir) == "/tmp" {
-		mode = 0o700
+func takeRunDir(dir string, private bool) (*os.File, error) {
+	if private { // below the run-dir of all
+		if err := ownDir(filepath.Dir(dir)); err != nil {
+			return nil, err
+		}
 	}
-	if err := os.MkdirAll(dir, mode); err != nil {
-		return nil, fmt.Errorf("cannot make the run-dir: %w; --run-dir names another one", err)
-	}
-	info, err := os.Lstat(dir)
-	if err != nil {
-		return nil, fmt.Errorf("cannot use the run-dir: %w", err)
-	}
-	st, _ := info.Sys().(*syscall.Stat_t)
-	switch {
-	case !info.IsDir():
-		return nil, fmt.Errorf("cannot use the run-dir: %s is not a directory", dir)
-	case int(st.Uid) != os.Geteuid():
-		return nil, fmt.Errorf("cannot use the run-dir: %s belongs to user %d, not to %d; --run-dir names another one", dir, st.Uid, os.Geteuid())
-	case info.Mode().Perm()&0o022 != 0:
-		return nil, fmt.Errorf("cannot use the run-dir: others may write to %s (mode %#o): chmod 0755 %s", dir, info.Mode().Perm(), dir)
+	if err := ownDir(dir); err != nil {
+		return nil, err
 	}
 	path := filepath.Join(dir, "lock")
 	lock, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
@@ -88,6 +76,31 @@ func takeRunDir(dir string) (*os.File, error) {
 		return nil, fmt.Errorf("cannot write to the run-dir: %w", err)
 	}
 	return lock, nil
+}
+
+// ownDir makes a directory if need be, and refuses one that others could change.
+func ownDir(dir string) error {
+	mode := fs.FileMode(0o755)
+	if strings.HasPrefix(dir, "/tmp/") {
+		mode = 0o700
+	}
+	if err := os.MkdirAll(dir, mode); err != nil {
+		return fmt.Errorf("cannot make the run-dir: %w; --run-dir names another one", err)
+	}
+	info, err := os.Lstat(dir)
+	if err != nil {
+		return fmt.Errorf("cannot use the run-dir: %w", err)
+	}
+	st, _ := info.Sys().(*syscall.Stat_t)
+	switch {
+	case !info.IsDir():
+		return fmt.Errorf("cannot use the run-dir: %s is not a directory", dir)
+	case int(st.Uid) != os.Geteuid():
+		return fmt.Errorf("cannot use the run-dir: %s belongs to user %d, not to %d; --run-dir names another one", dir, st.Uid, os.Geteuid())
+	case info.Mode().Perm()&0o022 != 0:
+		return fmt.Errorf("cannot use the run-dir: others may write to %s (mode %#o): chmod 0755 %s", dir, info.Mode().Perm(), dir)
+	}
+	return nil
 }
 
 // lockWithin waits for the lock only if the process that has it is not there

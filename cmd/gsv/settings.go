@@ -15,6 +15,7 @@ import (
 
 	"gsv/control"
 	"gsv/supervise/definition"
+	"gsv/supervise/guardian"
 )
 
 // settings are the command line and the environment of gsv.
@@ -28,6 +29,7 @@ type settings struct {
 	bound    time.Duration // of an orderly end; 0: none
 	boundSet bool
 	setAside bool
+	private  bool // the run-dir is this gsv's alone, and goes with it
 }
 
 const usage = `usage: gsv [flags]                      supervise every service of the service directories
@@ -123,7 +125,14 @@ func (s *settings) complete() error {
 	if len(s.services) == 0 {
 		s.services = []string{paths.services}
 	}
-	s.runDir = cmp.Or(s.runDir, os.Getenv("GSV_RUN_DIR"), paths.run)
+	s.runDir = cmp.Or(s.runDir, os.Getenv("GSV_RUN_DIR"))
+	if s.runDir == "" {
+		s.runDir = paths.run
+		if s.command != nil && guardianPid() != 1 {
+			// Many may be run at a time, and beside the one that has the services.
+			s.runDir, s.private = filepath.Join(paths.run, "command-"+strconv.Itoa(guardianPid())), true
+		}
+	}
 	s.logDir = cmp.Or(s.logDir, os.Getenv("GSV_LOG_DIR"), paths.log)
 	if s.socket == "" {
 		s.socket = os.Getenv("GSV_SOCKET")
@@ -137,6 +146,14 @@ func (s *settings) complete() error {
 		*p = abs
 	}
 	return nil
+}
+
+// guardianPid is the pid of gsv, which the supervisor is a child of.
+func guardianPid() int {
+	if os.Args[0] == guardian.SupervisorName {
+		return os.Getppid()
+	}
+	return os.Getpid()
 }
 
 type paths struct{ services, run, log string }

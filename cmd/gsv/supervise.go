@@ -30,6 +30,7 @@ func runSupervisor(args []string) (int, error) {
 		return exitUsage, err
 	}
 	setName("gsv")
+	supervise.GatherGarbage()
 	guard, err := guardian.Dial(guardianFd)
 	if err != nil {
 		return exitFailed, err
@@ -46,6 +47,9 @@ func runSupervisor(args []string) (int, error) {
 		fmt.Fprintf(os.Stderr, "gsv: %v\n", err)
 	}
 	os.Remove(s.socket)
+	if s.private {
+		os.RemoveAll(s.runDir)
+	}
 	guard.Exit(status)
 	return status, nil
 }

@@ -165,8 +165,8 @@ func TestVerdicts(t *testing.T) {
 		{"hup --all", 1, "web@app01: reloaded", "db@app01: NOT reloaded"},
 		{"--timeout 1m hup web", 0, "reloaded", ""},
 		{"hup --timeout=1m web", 0, "reloaded", ""},
-		{"ttin web -n 3", 0, "web@app01: workers added", ""},
-		{"ttin -n3 web", 0, "web@app01: workers added", ""},
+		{"ttin web -n 3", 0, "web@app01: asked for more workers", ""},
+		{"ttin -n3 web", 0, "web@app01: asked for more workers", ""},
 		{"hup -- web", 0, "reloaded", ""},
 	} {
 		s.expect(t, tt.line, tt.code, tt.out, tt.err)

@@ -20,6 +20,17 @@ func (d *Definition) Diff(o *Definition) []Change {
 	return changes
 }
 
+// WithLive is d with what o says differently and can be taken without a new process: the
+// values of the keys whose Change is Live. Its Source stays that of d.
+func (d *Definition) WithLive(o *Definition) *Definition {
+	n := *o
+	n.Path, n.Source = d.Path, d.Source
+	n.Command, n.Type, n.WorkingDirectory = d.Command, d.Type, d.WorkingDirectory
+	n.Environment, n.EnvironmentFiles, n.Inherit = d.Environment, d.EnvironmentFiles, d.Inherit
+	n.User, n.Group, n.SupplementaryGroups, n.Umask = d.User, d.Group, d.SupplementaryGroups, d.Umask
+	return &n
+}
+
 // same compares values of one key; an empty list or table is the same as none.
 func same(a, b any) bool {
 	va, vb := reflect.ValueOf(a), reflect.ValueOf(b)

@@ -80,3 +80,38 @@ func TestDiffSeesEverything(t *testing.T) {
 		}
 	}
 }
+
+// TestWithLive changes every key in turn: what is live is taken, what is not stays.
+func TestWithLive(t *testing.T) {
+	parse := func(text string) *Definition {
+		t.Helper()
+		d, problems := Parse("web", "web.toml", []byte(text), Defaults{})
+		if d == nil {
+			t.Fatal(problems)
+		}
+		return d
+	}
+	before := parse("command = \"sleep 1\"\n")
+	for _, text := range []string{
+		"command = \"sleep 2\"", "command = \"sleep 1\"\nworking-directory = \"/tmp\"", "command = \"sleep 1\"\numask = \"077\"",
+		"command = \"sleep 1\"\nuser = \"root\"", "command = \"sleep 1\"\nenvironment-files = [\"-/x\"]", "command = \"sleep 1\"\ninherit-environment = true",
+		"command = \"sleep 1\"\nstop-timeout = \"1s\"", "command = \"sleep 1\"\nrestart = \"no\"", "command = \"sleep 1\"\n[allow]\nhup = [\"root\"]",
+		"command = \"sleep 1\"\n[ready]\ntcp = \"127.0.0.1:1\"", "command = \"sleep 1\"\nmin-uptime = \"3s\"", "command = \"sleep 1\"\n[environment]\nA = \"b\"",
+	} {
+		after := parse(text + "\n")
+		changes := before.Diff(after)
+		if len(changes) == 0 {
+			t.Errorf("%q changes nothing", text)
+		}
+		for _, c := range before.WithLive(after).Diff(after) {
+			if c.Live {
+				t.Errorf("%q: %s was not taken", text, c.Key)
+			}
+		}
+		for _, c := range before.Diff(before.WithLive(after)) {
+			if !c.Live {
+				t.Errorf("%q: %s was taken", text, c.Key)
+			}
+		}
+	}
+}

@@ -8,8 +8,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 )
 
@@ -39,11 +41,33 @@ func LoadDirs(dirs []string, root bool, defaults Defaults) (defs []*Definition, 
 			}
 		}
 	}
-	for _, name := range sortedKeys(paths) {
-		defs, bad = load(defs, bad, name, paths[name], root, defaults)
-	}
+	defs, bad = loadAll(paths, root, defaults)
 	defs, bad = onlyMain(defs, bad)
 	return defs, bad, nil
+}
+
+// loadAll reads files by their services' names, as many at a time as there are processors.
+func loadAll(paths map[string]string, root bool, defaults Defaults) (defs []*Definition, bad []Bad) {
+	type share struct {
+		defs []*Definition
+		bad  []Bad
+	}
+	names := sortedKeys(paths)
+	shares := make([]share, runtime.GOMAXPROCS(0))
+	var wg sync.WaitGroup
+	for i := range shares {
+		wg.Go(func() {
+			s := &shares[i]
+			for _, name := range names[i*len(names)/len(shares) : (i+1)*len(names)/len(shares)] {
+				s.defs, s.bad = load(s.defs, s.bad, name, paths[name], root, defaults)
+			}
+		})
+	}
+	wg.Wait()
+	for _, s := range shares {
+		defs, bad = append(defs, s.defs...), append(bad, s.bad...)
+	}
+	return defs, bad
 }
 
 // LoadFiles reads just these service files, as LoadDirs does. Two of the same name are bad,

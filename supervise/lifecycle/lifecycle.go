@@ -151,6 +151,8 @@ type Op struct {
 	ID   OpID `json:"id"`
 	Verb Verb `json:"verb"`
 	Gen  int  `json:"gen,omitempty"` // the first run that can fulfil it
+	// Signal is what a DoReload will send once the run is ready; 0: it is sent.
+	Signal syscall.Signal `json:"signal,omitempty"`
 }
 
 // State is all that a service is. The zero value is a service that was never

@@ -119,6 +119,7 @@ func (m *machine) up(c Command) {
 	case phase == Stopping:
 		m.insist(&m.s.Runs[len(m.s.Runs)-1])
 	case c.Verb == DoRestart:
+		m.supersede(DoReload)
 		m.stop(&m.s.Runs[len(m.s.Runs)-1], Asked, m.p.Stop)
 	case phase == Running:
 		m.emitFinish(c.Op, Done, "")
@@ -161,6 +162,11 @@ func (m *machine) signal(c Command) error {
 	r := m.s.Live()
 	if r == nil {
 		return ErrNotRunning
+	}
+	if c.Verb == DoReload && r.Phase == Starting && c.Op != "" {
+		// Most servers die of what comes before they have their handlers.
+		m.wait(Op{ID: c.Op, Verb: c.Verb, Gen: r.Gen, Signal: c.Signal})
+		return nil
 	}
 	m.wait(Op{ID: c.Op, Verb: c.Verb, Gen: r.Gen})
 	m.emit(Kill{Gen: r.Gen, Signal: c.Signal, Op: c.Op})
@@ -233,6 +239,12 @@ func (m *machine) ready(r *Run) {
 	for _, op := range m.upOps(r.Gen) {
 		m.finish(op, Done, "")
 	}
+	for i := range m.s.Ops {
+		if op := &m.s.Ops[i]; op.Signal != 0 && op.Gen == r.Gen {
+			m.emit(Kill{Gen: r.Gen, Signal: op.Signal, Op: op.ID})
+			op.Signal = 0
+		}
+	}
 }
 
 // stop begins a stop sequence.
@@ -270,6 +282,7 @@ func (m *machine) ended(r *Run, ev Ended) {
 	}
 	exit.Uptime = max(0, exit.At.Sub(r.Since))
 	m.s.Last = &exit
+	m.failReloads(r.Gen, "")
 	if !ev.Left {
 		m.settle(*r, exit, ev.Jitter)
 		return
@@ -377,6 +390,7 @@ func (m *machine) tick() {
 		switch {
 		case r.Phase == Starting && (m.p.Probe || m.p.Oneshot):
 			m.fail(r.Gen, "not ready within start-timeout")
+			m.failReloads(r.Gen, "not ready within start-timeout")
 			m.stop(r, NotReady, m.p.Stop)
 		case r.Phase == Starting:
 			m.ready(r)
@@ -420,6 +434,15 @@ func isUp(v Verb) bool { return v == DoStart || v == DoOnce || v == DoRestart }
 func (m *machine) fail(gen int, why string) {
 	for _, op := range m.upOps(gen) {
 		m.finish(op, Failed, why)
+	}
+}
+
+// failReloads ends the reloads of run gen, whose main process is gone.
+func (m *machine) failReloads(gen int, why string) {
+	for _, op := range slices.Clone(m.s.Ops) {
+		if op.Verb == DoReload && op.Gen == gen {
+			m.finish(op, Failed, why)
+		}
 	}
 }
 
