@@ -17,17 +17,24 @@ const (
 // signalAgain sends one more of the signals that an operation asks for, once
 // the last one has been taken: two of a kind that wait are one (signal(7)).
 func (s *Supervisor) signalAgain(d delivery) {
-	s.whenTaken(d, func() {
-		op := s.ops.byID[d.op]
-		if live := d.svc.state.Live(); op == nil || live == nil || live.Gen != d.gen {
-			s.step(d.svc, lifecycle.Delivered{Op: d.op, Err: "its main process ended before the last signal was sent"})
-			return
-		}
-		op.left--
-		s.token++
-		s.tokens[s.token] = d
-		s.guardian.Signal(s.token, d.svc.name, uint64(d.gen), d.sig, false)
-	})
+	s.whenTaken(d, func() { s.due.add(now().Add(signalApart), nil, func() { s.sendAgain(d) }) })
+}
+
+// signalApart is the time from when a signal has been taken to the next one of
+// its kind: language runtimes keep signals, and not how often they came, until
+// the program's own handler runs.
+const signalApart = 30 * time.Millisecond
+
+func (s *Supervisor) sendAgain(d delivery) {
+	op := s.ops.byID[d.op]
+	if live := d.svc.state.Live(); op == nil || live == nil || live.Gen != d.gen {
+		s.step(d.svc, lifecycle.Delivered{Op: d.op, Err: "its main process ended before the last signal was sent"})
+		return
+	}
+	op.left--
+	s.token++
+	s.tokens[s.token] = d
+	s.guardian.Signal(s.token, d.svc.name, uint64(d.gen), d.sig, false)
 }
 
 // reloadMoment is how long a main process must live after it has taken the

@@ -94,6 +94,9 @@ func (s *Supervisor) beginEnd(code int) {
 	if s.end != nil {
 		return
 	}
+	for !s.store.whole || len(s.store.dirty) > 0 && len(s.store.dirty) <= flushBatch {
+		s.flush() // nothing is written from now on, and every service must be known
+	}
 	s.end = &ending{status: code, left: map[*service]bool{}}
 	s.saveAbout()
 	if s.begun {
