@@ -78,7 +78,6 @@ func playGuardian(args []string) int {
 type stage struct {
 	t      testing.TB
 	cmd    *exec.Cmd
-	out    bytes.Buffer
 	err    bytes.Buffer
 	lines  chan string // what the scene says, line by line
 	reader sync.WaitGroup
