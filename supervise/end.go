@@ -12,9 +12,10 @@ import (
 
 // An ending is the orderly end of gsv under way.
 type ending struct {
-	status int // with which gsv will end
-	over   bool
-	left   map[*service]bool // that have not been stopped yet
+	status  int // with which gsv will end
+	over    bool
+	looking bool              // every service is stopped; what has escaped is being looked for
+	left    map[*service]bool // that have not been stopped yet
 }
 
 // Exit statuses of gsv where no main service gives it another one.
@@ -132,4 +133,10 @@ func (s *Supervisor) hasten() {
 	s.due.add(now().Add(time.Second), nil, func() { s.end.over = true })
 }
 
-func (s *Supervisor) endIfDone() { s.end.over = len(s.end.left) == 0 }
+// endIfDone ends gsv when every service is stopped and nothing of any is left.
+func (s *Supervisor) endIfDone() {
+	if len(s.end.left) == 0 && !s.end.looking {
+		s.end.looking = true
+		s.lookAtTheEnd()
+	}
+}

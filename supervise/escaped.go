@@ -78,21 +78,50 @@ func (s *Supervisor) endEscaped(svc *service, gen int, escaped []procfs.Proc) {
 	s.event(eventOf(svc.name, "exit", text))
 	s.say(svc.name + ": " + text)
 	go func() {
-		pidfds := openAll(escaped)
-		signalAll(pidfds, syscall.SIGTERM)
-		signalAll(pidfds, syscall.SIGCONT)
-		if pidfds = waitAll(pidfds, lifecycle.CleanWait); len(pidfds) > 0 {
-			signalAll(pidfds, syscall.SIGKILL)
-			pidfds = waitAll(pidfds, lifecycle.KillGrace)
-		}
-		for _, fd := range pidfds {
-			unix.Close(fd)
-		}
+		endAll(escaped)
 		s.report(func() {
 			s.step(svc, lifecycle.Empty{Gen: gen, Jitter: jitter()})
 			s.bury(svc, gen)
 		})
 	}()
+}
+
+// lookAtTheEnd ends what has escaped from any service, when all are stopped,
+// and gsv with it: one look serves them all.
+func (s *Supervisor) lookAtTheEnd() {
+	guardian, names := s.guardian.Hello().Pid, slices.Clone(s.names)
+	go func() {
+		children, err := procfs.Children(guardian)
+		if err != nil {
+			children = nil
+		}
+		orphans := slices.DeleteFunc(children, func(pid int) bool { return pid == s.pid })
+		if len(orphans) > 0 {
+			var escaped []procfs.Proc
+			for _, name := range names {
+				escaped = append(escaped, procfs.Marked(orphans, name)...)
+			}
+			if len(escaped) > 0 {
+				s.say("processes in sessions of their own are being ended: " + list(escaped))
+				endAll(escaped)
+			}
+		}
+		s.report(func() { s.end.over = true })
+	}()
+}
+
+// endAll ends processes: TERM, then KILL, and waits until they are gone.
+func endAll(procs []procfs.Proc) {
+	pidfds := openAll(procs)
+	signalAll(pidfds, syscall.SIGTERM)
+	signalAll(pidfds, syscall.SIGCONT)
+	if pidfds = waitAll(pidfds, lifecycle.CleanWait); len(pidfds) > 0 {
+		signalAll(pidfds, syscall.SIGKILL)
+		pidfds = waitAll(pidfds, lifecycle.KillGrace)
+	}
+	for _, fd := range pidfds {
+		unix.Close(fd)
+	}
 }
 
 // openAll opens the processes that are still those that were seen.

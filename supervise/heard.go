@@ -91,7 +91,7 @@ func (s *Supervisor) runEnded(svc *service, r *run, ev guardian.Ended, exit life
 	if r.pid == 0 {
 		r.pid = ev.Pid
 	}
-	if svc.state.Phase() == lifecycle.Stopping && !ev.Left {
+	if svc.state.Phase() == lifecycle.Stopping && !ev.Left && s.end == nil {
 		s.findEscaped(svc, func(escaped []procfs.Proc) {
 			s.runOver(svc, r, gen, exit, len(escaped) > 0)
 			if len(escaped) > 0 {
@@ -128,6 +128,11 @@ func (s *Supervisor) heardEmpty(svc *service, r *run, gen int) {
 	}
 	if !r.over {
 		return // somebody still looks at its end
+	}
+	if s.end != nil { // one look at the end serves all
+		s.step(svc, lifecycle.Empty{Gen: gen, Jitter: jitter()})
+		s.bury(svc, gen)
+		return
 	}
 	s.findEscaped(svc, func(escaped []procfs.Proc) {
 		if len(escaped) > 0 {

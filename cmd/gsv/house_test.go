@@ -151,7 +151,9 @@ func (h *house) close() {
 	_ = unix.Unmount(filepath.Join(h.dir, "log"), unix.MNT_DETACH) // a script may have made it small
 	marker := []byte("GSV_RUN_DIR=" + filepath.Join(h.dir, "run"))
 	for _, p := range processes() {
-		if env, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", p.Pid)); bytes.Contains(env, marker) {
+		env, _ := os.ReadFile(fmt.Sprintf("/proc/%d/environ", p.Pid))
+		cwd, _ := os.Readlink(fmt.Sprintf("/proc/%d/cwd", p.Pid)) // all that a service inherits of gsv's place
+		if bytes.Contains(env, marker) || cwd == h.dir || strings.HasPrefix(cwd, h.dir+"/") {
 			_ = syscall.Kill(p.Pid, syscall.SIGKILL)
 		}
 	}
@@ -186,11 +188,26 @@ func (h *house) service(name string) (s status.Service, err error) {
 
 // Until follows the events until ok, asked at first and after each event.
 func (h *house) until(ok func() bool) error {
+	for deadline := time.Now().Add(patience); ; {
+		err := h.untilCut(ok, deadline)
+		if err == nil || !time.Now().Before(deadline) {
+			return err
+		}
+		select { // the supervisor was killed, and the stream of events cut; the next one has another
+		case <-h.ended:
+			return err
+		default:
+		}
+	}
+}
+
+// UntilCut is until for as long as one stream of events lasts.
+func (h *house) untilCut(ok func() bool, deadline time.Time) error {
 	r, err := h.client.Get("http://gsv/v1/events?follow=true")
 	if err != nil {
 		return err
 	}
-	timer := time.AfterFunc(patience, func() { r.Body.Close() })
+	timer := time.AfterFunc(time.Until(deadline), func() { r.Body.Close() })
 	defer timer.Stop()
 	defer r.Body.Close()
 	lines := bufio.NewScanner(r.Body)

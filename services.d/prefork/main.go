@@ -50,10 +50,11 @@ const workerArg = "worker"
 func main() {
 	args := os.Args[1:]
 	isWorker := len(args) > 0 && args[0] == workerArg
+	var keep []os.Signal
 	if isWorker {
-		args = args[1:]
+		args, keep = args[1:], workerSignals
 	}
-	defaultSignals()
+	defaultSignals(keep)
 	o, err := parse(args)
 	if err != nil {
 		os.Exit(2) // the flag set has said why

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"unsafe"
 )
@@ -18,8 +19,13 @@ var caught = []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscal
 // DefaultSignals takes back the handlers that the Go runtime installs at its
 // start, so that a signal does to this process what it does to a Perl script,
 // and SigCgt in /proc says what is handled and what would kill.
-func defaultSignals() {
+// But for keep: until Notify the runtime's handler ends the process too, and there
+// is no moment between the two in which a signal could be lost.
+func defaultSignals(keep []os.Signal) {
 	for sig := syscall.Signal(1); sig <= 64; sig++ {
+		if slices.Contains(keep, os.Signal(sig)) {
+			continue
+		}
 		switch sig {
 		case syscall.SIGKILL, syscall.SIGSTOP: // cannot be changed
 		case syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGFPE, syscall.SIGILL, syscall.SIGTRAP, syscall.SIGABRT, syscall.SIGSYS:

@@ -21,12 +21,16 @@ const (
 	keepaliveTimeout = time.Second
 )
 
+// WorkerSignals tell a worker to go.
+var workerSignals = []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM}
+
 // RunWorker loads the application and serves connections from fd 3, one at a
 // time, until it is told to go, its master is gone or it has served enough.
 func runWorker(o options) int {
 	master := os.Getppid()
 	var listener atomic.Pointer[net.Listener]
-	sigs := catch(syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM)
+	sigs := make(chan os.Signal, 64)
+	signal.Notify(sigs, workerSignals...)
 	signal.Ignore(syscall.SIGPIPE)
 	go func() {
 		for sig := range sigs {
