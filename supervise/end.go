@@ -135,7 +135,7 @@ func (s *Supervisor) hasten() {
 
 // endIfDone ends gsv when every service is stopped and nothing of any is left.
 func (s *Supervisor) endIfDone() {
-	if len(s.end.left) == 0 && !s.end.looking {
+	if s.begun && len(s.end.left) == 0 && !s.end.looking {
 		s.end.looking = true
 		s.lookAtTheEnd()
 	}
