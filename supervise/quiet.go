@@ -7,7 +7,8 @@ import (
 
 const (
 	quietAfter  = time.Second // without anything to do
-	gcPercent   = 50          // while there is
+	burst       = 200         // things done since it was quiet that leave garbage worth a collection
+	gcPercent   = 50          // while there is a burst
 	bootPercent = 200         // until it has been quiet for the first time
 	memoryLimit = 128 << 20   // at which garbage is collected in any case
 )
@@ -19,25 +20,27 @@ func GatherGarbage() {
 	debug.SetMemoryLimit(memoryLimit)
 }
 
-// quiet gives memory back when nothing has happened for a while, and then has
-// the runtime collect no garbage: it would do so every two minutes, for
-// nothing (runtime.forcegcperiod). What is allocated outside the loop
-// meanwhile is bounded by the memory limit.
+// quiet gives memory back when nothing has happened for a while after a burst,
+// and has the runtime collect no garbage otherwise: it would do so every two
+// minutes, for nothing (runtime.forcegcperiod), and in the middle of the one
+// request that somebody waits for. What is allocated outside the loop meanwhile
+// is bounded by the memory limit.
 type quiet struct {
-	last  time.Time // when there was something to do
-	at    time.Time // when to look whether it is quiet; zero: it is
-	begun bool      // it has been quiet once
+	last time.Time // when there was something to do
+	at   time.Time // when to look whether it is quiet; zero: it is, or there was no burst
+	work int       // things done since it was quiet after a burst
+	calm bool      // garbage is not collected
 }
 
 // busy notes that there is something to do.
 func (q *quiet) busy() {
 	q.last = now()
-	if !q.at.IsZero() {
-		return
-	}
-	q.at = q.last.Add(quietAfter)
-	if q.begun {
+	if q.work++; q.calm && q.work == burst {
+		q.calm = false
 		go debug.SetGCPercent(gcPercent)
+	}
+	if !q.calm && q.at.IsZero() {
+		q.at = q.last.Add(quietAfter)
 	}
 }
 
@@ -49,7 +52,7 @@ func (q *quiet) tick(t time.Time) {
 	if q.at = q.last.Add(quietAfter); t.Before(q.at) {
 		return
 	}
-	q.at, q.begun = time.Time{}, true
+	q.at, q.work, q.calm = time.Time{}, 0, true
 	go func() {
 		debug.SetGCPercent(-1)
 		debug.FreeOSMemory()
