@@ -107,6 +107,7 @@ func setup(env *testscript.Env) error {
 	env.Setenv("GSV_SOCKET", filepath.Join(env.WorkDir, "run/gsv.sock"))
 	env.Setenv("GSV_HOST", "app01")
 	env.Setenv("NO_COLOR", "1")
+	env.Setenv("GORACE", "atexit_sleep_ms=0") // else each command takes a second to end
 	for _, name := range []string{"PORT", "PORT2"} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {

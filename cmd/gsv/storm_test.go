@@ -151,7 +151,7 @@ func stormHouse(t *testing.T) *house {
 			t.Fatal(err)
 		}
 	}
-	h := newHouse(dir, append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "GSV_HOST=app01",
+	h := newHouse(dir, append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "GSV_HOST=app01", "GORACE=atexit_sleep_ms=0",
 		"GSV_SERVICES="+dir+"/services.d", "GSV_RUN_DIR="+dir+"/run", "GSV_LOG_DIR="+dir+"/log", "GSV_SOCKET="+dir+"/run/gsv.sock"), t.Log, t.Failed)
 	t.Cleanup(h.close)
 	return h
