@@ -1,6 +1,6 @@
 // Report reads what `go test -json` writes and prints what a person wants of
-// it: a line a package, the output of what failed, and every test that
-// skipped. It fails when a test skipped that is not among its arguments.
+// it: a line a package, the output of what failed, every test that skipped,
+// and how many there were. It fails when a test skipped that is not among its arguments.
 package main
 
 import (
@@ -23,6 +23,7 @@ func main() {
 	allowed := os.Args[1:]
 	output := map[string][]string{} // of each test under way, by package and name
 	var skipped []string
+	passed, failed := 0, 0
 	in := bufio.NewScanner(os.Stdin)
 	in.Buffer(nil, 16<<20)
 	for in.Scan() {
@@ -42,7 +43,14 @@ func main() {
 			if e.Action == "fail" {
 				fmt.Print(strings.Join(output[key], ""))
 			}
-			if e.Test == "" || e.Action == "fail" {
+			switch {
+			case e.Test == "":
+			case e.Action == "pass":
+				passed++
+			case e.Action == "fail":
+				failed++
+			}
+			if e.Test == "" && e.Action != "skip" || e.Action == "fail" { // a package without tests is a skip
 				fmt.Printf("%s %s %.1fs\n", e.Action, name, e.Elapsed)
 			}
 			if e.Action == "skip" && e.Test != "" {
@@ -56,6 +64,7 @@ func main() {
 		fmt.Println("cannot read the tests' output:", err)
 		os.Exit(1)
 	}
+	fmt.Printf("%d passed, %d failed, %d skipped\n", passed, failed, len(skipped))
 	unexpected := slices.DeleteFunc(skipped, func(t string) bool { return slices.Contains(allowed, t) })
 	if len(unexpected) > 0 {
 		fmt.Println("skipped, and not among those that may:", strings.Join(unexpected, " "))
