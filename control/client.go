@@ -19,7 +19,7 @@ import (
 
 // attempts is how often a request is made again when gsv's supervisor died before it had answered. Each is queued on the socket until the
 // supervisor is there again, so this does not spin.
-const attempts = 20
+const attempts = 300
 
 // ErrInterrupted is that Interrupt was called.
 var ErrInterrupted = errors.New("interrupted")
