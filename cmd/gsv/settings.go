@@ -115,10 +115,7 @@ func (s *settings) setBound(text string) error {
 
 // complete fills in what was not said.
 func (s *settings) complete() error {
-	paths, err := defaultPaths(os.Geteuid(), os.Getenv)
-	if err != nil {
-		return err
-	}
+	paths := defaultPaths(os.Geteuid(), os.Getenv)
 	if list := os.Getenv("GSV_SERVICES"); len(s.services) == 0 && list != "" {
 		s.services = filepath.SplitList(list)
 	}
@@ -137,7 +134,13 @@ func (s *settings) complete() error {
 	if s.socket == "" {
 		s.socket = os.Getenv("GSV_SOCKET")
 	}
-	s.socket = cmp.Or(s.socket, filepath.Join(s.runDir, "gsv.sock"))
+	if s.logDir == "" {
+		return errors.New("neither XDG_STATE_HOME nor HOME is set: give --log-dir")
+	}
+	if len(s.files) == 0 && s.command == nil && s.services[0] == "" {
+		return errors.New("neither XDG_CONFIG_HOME nor HOME is set: give --services")
+	}
+	s.socket = cmp.Or(s.socket, control.Socket(s.runDir))
 	for _, p := range []*string{&s.runDir, &s.logDir, &s.socket} {
 		abs, err := filepath.Abs(*p)
 		if err != nil {
@@ -159,38 +162,23 @@ func guardianPid() int {
 type paths struct{ services, run, log string }
 
 // defaultPaths are where gsv's files are: the system's for root, else below the
-// user's own directories (XDG Base Directory Specification).
-func defaultPaths(uid int, getenv func(string) string) (paths, error) {
+// user's own directories (XDG Base Directory Specification). One is empty where
+// the environment does not say enough.
+func defaultPaths(uid int, getenv func(string) string) paths {
+	run := control.RunDir(uid, getenv("XDG_RUNTIME_DIR"))
 	if uid == 0 {
-		return paths{"/etc/gsv/services.d", "/run/gsv", "/var/log/gsv"}, nil
+		return paths{"/etc/gsv/services.d", run, "/var/log/gsv"}
 	}
-	home := getenv("HOME")
-	in := func(name, below string) (string, error) {
+	in := func(name, below, last string) string {
 		if dir := getenv(name); filepath.IsAbs(dir) {
-			return filepath.Join(dir, "gsv"), nil
+			return filepath.Join(dir, "gsv", last)
 		}
-		if home == "" {
-			return "", fmt.Errorf("neither %s nor HOME is set: give --services, --run-dir and --log-dir", name)
+		if home := getenv("HOME"); home != "" {
+			return filepath.Join(home, below, "gsv", last)
 		}
-		return filepath.Join(home, below, "gsv"), nil
+		return ""
 	}
-	config, err := in("XDG_CONFIG_HOME", ".config")
-	if err != nil {
-		config = ""
-	}
-	state, err2 := in("XDG_STATE_HOME", ".local/state")
-	if err2 != nil {
-		state = ""
-	}
-	run := ""
-	if dir := getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) {
-		run = filepath.Join(dir, "gsv")
-	} else if dir := "/run/user/" + strconv.Itoa(uid); isDir(dir) {
-		run = filepath.Join(dir, "gsv")
-	} else {
-		run = "/tmp/gsv-" + strconv.Itoa(uid)
-	}
-	return paths{filepath.Join(config, "services.d"), run, state}, nil
+	return paths{in("XDG_CONFIG_HOME", ".config", "services.d"), run, in("XDG_STATE_HOME", ".local/state", "")}
 }
 
 func isDir(path string) bool {
