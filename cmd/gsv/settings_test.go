@@ -3,7 +3,9 @@ package main
 import "testing"
 
 func TestDefaultPaths(t *testing.T) {
-	env := func(vars map[string]string) func(string) string { return func(name string) string { return vars[name] } }
+	env := func(vars map[string]string) func(string) string {
+		return func(name string) string { return vars[name] }
+	}
 	for _, tt := range []struct {
 		name string
 		uid  int

@@ -173,19 +173,6 @@ func (m *machine) signal(c Command) error {
 	return nil
 }
 
-func (m *machine) delivered(ev Delivered) {
-	for _, op := range m.s.Ops {
-		if op.ID == ev.Op && (op.Verb == DoSignal || op.Verb == DoReload) {
-			result := Done
-			if ev.Err != "" {
-				result = Failed
-			}
-			m.finish(op, result, ev.Err)
-			return
-		}
-	}
-}
-
 // start asks for a new run.
 func (m *machine) start() {
 	m.s.Gen++
@@ -409,65 +396,5 @@ func (m *machine) tick() {
 	if len(m.s.Runs) == 0 && m.s.Idle == Backoff && !m.now.Before(m.s.RetryAt) {
 		m.s.Restarts++
 		m.start()
-	}
-}
-
-// awaited reports whether an operation waits for a run that is not asked for yet.
-func (m *machine) awaited() bool {
-	return slices.ContainsFunc(m.s.Ops, func(op Op) bool { return isUp(op.Verb) && op.Gen > m.s.Gen })
-}
-
-// upOps are the operations that run gen can fulfil.
-func (m *machine) upOps(gen int) []Op {
-	var ops []Op
-	for _, op := range m.s.Ops {
-		if isUp(op.Verb) && op.Gen <= gen {
-			ops = append(ops, op)
-		}
-	}
-	return ops
-}
-
-func isUp(v Verb) bool { return v == DoStart || v == DoOnce || v == DoRestart }
-
-// fail ends the operations that waited for run gen to be ready.
-func (m *machine) fail(gen int, why string) {
-	for _, op := range m.upOps(gen) {
-		m.finish(op, Failed, why)
-	}
-}
-
-// failReloads ends the reloads of run gen, whose main process is gone.
-func (m *machine) failReloads(gen int, why string) {
-	for _, op := range slices.Clone(m.s.Ops) {
-		if op.Verb == DoReload && op.Gen == gen {
-			m.finish(op, Failed, why)
-		}
-	}
-}
-
-// supersede ends the operations of these verbs: another command undoes them.
-func (m *machine) supersede(verbs ...Verb) {
-	for _, op := range slices.Clone(m.s.Ops) {
-		if slices.Contains(verbs, op.Verb) {
-			m.finish(op, Superseded, "")
-		}
-	}
-}
-
-func (m *machine) wait(op Op) {
-	if op.ID != "" {
-		m.s.Ops = append(m.s.Ops, op)
-	}
-}
-
-func (m *machine) finish(op Op, result Result, why string) {
-	m.s.Ops = slices.DeleteFunc(m.s.Ops, func(o Op) bool { return o.ID == op.ID })
-	m.emitFinish(op.ID, result, why)
-}
-
-func (m *machine) emitFinish(id OpID, result Result, why string) {
-	if id != "" {
-		m.emit(Finish{Op: id, Result: result, Why: why})
 	}
 }
