@@ -50,6 +50,16 @@ type Definition struct {
 	KillMode     KillMode
 	Signals      PresetSignals
 
+	Reload        Method        // how hup is done
+	ReloadCommand []string      // of Reload == ByCommand
+	ReloadTimeout time.Duration // how long a reload may go on without progress
+	DrainTimeout  time.Duration // how long old workers may stay after the new ones are proven; 0 = for ever
+	StaleRelease  Stale
+	CheckCommand  []string // nil: the preset's, unless NoCheck
+	NoCheck       bool     // check-command = []
+	CheckTimeout  time.Duration
+	Workers       Workers
+
 	Ready Ready
 	Allow map[string][]string // verb or role ("read" "operate" "all") to users and "@groups"
 	Log   Log
@@ -152,11 +162,13 @@ type PresetSignals struct {
 	Graceful  syscall.Signal // quit: end after the requests that are being answered
 	ScaleUp   syscall.Signal // ttin: one worker more
 	ScaleDown syscall.Signal // ttou: one worker less
+	Reopen    syscall.Signal // open the log files anew; 0 = it has no such signal
 }
 
-// Ready is the [ready] table: what proves that a service serves. With neither TCP nor Unix
-// it is that it lived for MinUptime.
+// Ready is the [ready] table: what proves that a service serves. With no probe it is that it
+// lived for MinUptime.
 type Ready struct {
+	Workers  bool          // its workers have settled: they show their Sign, and lived for MinUptime after it
 	TCP      string        // "HOST:PORT" that accepts a connection; "" = not asked
 	Unix     string        // path of a socket that accepts a connection; "" = not asked
 	Interval time.Duration // from one try to the next

@@ -12,6 +12,7 @@ type Request struct {
 	Reset   bool   // restart: forget the failures counted so far
 	Force   bool   // do it although it would be refused
 	OrStart bool   // hup: start it if it was stopped on purpose
+	NoCheck bool   // start, restart, hup: without the check-command
 	By      Caller
 }
 
@@ -94,6 +95,7 @@ type Call struct {
 	Reset   bool     `json:"reset,omitempty"`
 	Force   bool     `json:"force,omitempty"`
 	OrStart bool     `json:"or_start,omitempty"`
+	NoCheck bool     `json:"no_check,omitempty"`
 	Wait    *bool    `json:"wait,omitempty"`    // answer when it has ended; default true
 	Timeout string   `json:"timeout,omitempty"` // "60s": answer then at the latest
 	Verb    string   `json:"verb,omitempty"`

@@ -50,12 +50,16 @@ type Service struct {
 	Restarts    int        `json:"restarts"` // starts that nobody asked for since an operator's last start
 	Listen      []string   `json:"listen"`
 	Release     string     `json:"release"`
-	Stale       bool       `json:"stale"`   // runs the code of an older release
+	Stale       bool       `json:"stale"` // runs the code of an older release
+	StaleReason string     `json:"stale_reason,omitempty"`
 	Pending     bool       `json:"pending"` // its definition has changes that wait for a restart
 	LastExit    *Exit      `json:"last_exit"`
 	LastReload  *Reload    `json:"last_reload"`
-	NextStart   *time.Time `json:"next_start"`        // set in backoff
-	Workers     []Worker   `json:"workers,omitempty"` // only where one service was asked for
+	NextStart   *time.Time `json:"next_start"`                // set in backoff
+	Workers     []Worker   `json:"workers,omitempty"`         // only where one service was asked for
+	Main        *Worker    `json:"main,omitempty"`            // the main process; only where one service was asked for
+	Scale       int        `json:"scale,omitempty"`           // how many workers more (or, below 0, fewer) ttin and ttou have asked for
+	Detected    bool       `json:"preset_detected,omitempty"` // the preset was seen in the command
 }
 
 // Serves says whether the service does what is wanted of it: running and ready, or ended well where an end is what is wanted of it.
@@ -70,13 +74,17 @@ func (s *Service) Serves() bool {
 	return false
 }
 
-// A Worker is a child of a service's main process.
+// A Worker is a process of a service: its main process or one that this one has started.
 type Worker struct {
 	Pid        int       `json:"pid"`
 	Started    time.Time `json:"started"`
 	RSS        int64     `json:"rss"` // bytes
 	PSS        int64     `json:"pss"` // bytes, 0 where the kernel does not tell
 	Generation int       `json:"generation"`
+	State      string    `json:"state,omitempty"`   // as in ps(1): "R", "S", "D", "T", "Z"
+	Cwd        string    `json:"cwd,omitempty"`     // with " (deleted)" if it is gone
+	Command    string    `json:"command,omitempty"` // its command line as it is now, made safe to show
+	Catches    []string  `json:"catches,omitempty"` // signals it has handlers for, without "SIG"
 }
 
 // An Exit is how a run ended.
@@ -94,7 +102,9 @@ type Reload struct {
 	Operation string    `json:"operation"`
 	Result    string    `json:"result"` // OK or Failed
 	Seconds   float64   `json:"seconds"`
-	At        time.Time `json:"at"` // when it ended
+	At        time.Time `json:"at"`              // when it ended
+	Error     string    `json:"error,omitempty"` // why it failed
+	By        string    `json:"by,omitempty"`    // the user who asked
 }
 
 // The results of an operation. It is empty while the operation goes on.
@@ -120,12 +130,15 @@ type Operation struct {
 	Streams    bool       `json:"streams,omitempty"` // Log is what a oneshot writes, as it comes: its output, not a report
 	OldWorkers int        `json:"old_workers"`
 	NewWorkers int        `json:"new_workers"`
+	Old        []int      `json:"old_pids,omitempty"`   // of a reload: the workers that were there before
+	New        []int      `json:"new_pids,omitempty"`   // of a reload: the workers that are proven
 	Pid        int        `json:"pid"`                  // the main process at the end (or now), 0 if there is none
 	Generation int        `json:"generation"`           // of that process
 	Release    string     `json:"release,omitempty"`    // of that process
 	Already    bool       `json:"already,omitempty"`    // it was so already, nothing was done
 	Serving    bool       `json:"serving"`              // the service serves at the end, whether or not the operation failed
 	Detail     string     `json:"detail,omitempty"`     // what more there is to say of a success: "6 workers new", "HUP sent to 812"
+	Warning    string     `json:"warning,omitempty"`    // what else there is to say of a success, after the release: "2 old workers (812 815) …"
 	Hint       string     `json:"hint,omitempty"`       // what to do, or what happens next
 	Progress   string     `json:"progress,omitempty"`   // how far it is: "workers replaced 5/8"
 	Bound      float64    `json:"bound,omitempty"`      // seconds after which the service's own limits end the operation, 0 = none
@@ -154,15 +167,16 @@ type Caller struct {
 
 // An Event is one thing that happened.
 type Event struct {
-	Seq       uint64    `json:"seq"` // counts up by one; a gap means that events were dropped
-	At        time.Time `json:"at"`
-	Service   string    `json:"service,omitempty"` // empty: gsv as a whole
-	Kind      string    `json:"kind"`              // "state", "exit", "operation", "definition", "log", "gsv"
-	State     State     `json:"state,omitempty"`   // of kind "state": the new one
-	Text      string    `json:"text"`              // for people, one clause
-	Pid       int       `json:"pid,omitempty"`
-	Operation string    `json:"operation,omitempty"`
-	Exit      *Exit     `json:"exit,omitempty"` // of kind "exit"
+	Seq       uint64     `json:"seq"` // counts up by one; a gap means that events were dropped
+	At        time.Time  `json:"at"`
+	Service   string     `json:"service,omitempty"` // empty: gsv as a whole
+	Kind      string     `json:"kind"`              // "state", "exit", "operation", "definition", "log", "gsv"
+	State     State      `json:"state,omitempty"`   // of kind "state": the new one
+	Text      string     `json:"text"`              // for people, one clause
+	Pid       int        `json:"pid,omitempty"`
+	Operation string     `json:"operation,omitempty"`
+	Exit      *Exit      `json:"exit,omitempty"` // of kind "exit"
+	Op        *Operation `json:"op,omitempty"`   // of kind "operation": how it ended, its Log cut
 }
 
 // About is gsv as a whole.
