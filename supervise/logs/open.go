@@ -61,10 +61,17 @@ func safeDir(fd int, dir string) error {
 	return nil
 }
 
+// openOwn opens a log file, and makes it if it is missing.
 func openOwn(dir int, name string) (int, error) {
-	// Not O_APPEND, which splice(2) refuses. O_NONBLOCK: a FIFO that lies
-	// there must not hold us.
-	const flags = unix.O_RDWR | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
+	// Not O_APPEND, which splice(2) refuses.
+	return openOwnAs(dir, name, unix.O_RDWR|unix.O_CREAT, 0o640)
+}
+
+// openOwnAs opens a regular file that is gsv's own and has no other name; with
+// O_CREAT it is made with exactly that mode if it is missing.
+func openOwnAs(dir int, name string, how int, mode uint32) (int, error) {
+	// O_NONBLOCK: a FIFO that lies there must not hold us.
+	flags := how&^unix.O_CREAT | unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_NOCTTY | unix.O_CLOEXEC
 	for {
 		fd, err := open(dir, name, flags, 0)
 		if err == nil {
@@ -77,15 +84,15 @@ func openOwn(dir int, name string) (int, error) {
 		if err == unix.ELOOP {
 			return -1, errors.New("is a symbolic link")
 		}
-		if err != unix.ENOENT {
+		if err != unix.ENOENT || how&unix.O_CREAT == 0 {
 			return -1, err
 		}
-		fd, err = open(dir, name, flags|unix.O_CREAT|unix.O_EXCL, 0o640)
+		fd, err = open(dir, name, flags|unix.O_CREAT|unix.O_EXCL, mode)
 		if err == unix.EEXIST {
 			continue // somebody was faster
 		}
 		if err == nil {
-			_ = unix.Fchmod(fd, 0o640) // whatever the umask
+			_ = unix.Fchmod(fd, mode) // whatever the umask
 		}
 		return fd, err
 	}
