@@ -1,6 +1,9 @@
 package definition
 
-import "reflect"
+import (
+	"reflect"
+	"slices"
+)
 
 // A Change is a key whose value differs between two definitions.
 type Change struct {
@@ -26,6 +29,9 @@ func (d *Definition) WithLive(o *Definition) *Definition {
 	n := *o
 	n.Path, n.Source = d.Path, d.Source
 	n.Command, n.Type, n.WorkingDirectory = d.Command, d.Type, d.WorkingDirectory
+	if !slices.Equal(d.Command, o.Command) {
+		n.Workers = d.Workers // those of the command that runs
+	}
 	n.Environment, n.EnvironmentFiles, n.Inherit = d.Environment, d.EnvironmentFiles, d.Inherit
 	n.User, n.Group, n.SupplementaryGroups, n.Umask = d.User, d.Group, d.SupplementaryGroups, d.Umask
 	return &n

@@ -12,8 +12,8 @@ func TestDiff(t *testing.T) {
 		{"nothing", base, base, ""},
 		{"only the writing", base, "# a comment\ncommand = ['starman', 'app.psgi']\nstop-timeout = '0m30s'\numask = '0022'\ngroups = []\nallow = {}\nenvironment-files = []", ""},
 		{"command", base, "command = 'starman -p 1 app.psgi'", "command"},
-		{"another server", base, "command = 'x'", "command preset:live stop-signal:live stop-sequence:live"},
-		{"policy", base, base + "restart = 'no'\nmin-uptime = '2s'\nready.tcp = ':1'\nallow.hup = ['root']", "allow:live ready.tcp:live min-uptime:live restart:live"},
+		{"another server", base, "command = 'x'", "command preset:live ready.workers:live stop-signal:live stop-sequence:live"},
+		{"policy", base, base + "restart = 'no'\nmin-uptime = '2s'\nready.tcp = ':1'\nallow.hup = ['root']", "allow:live ready.workers:live ready.tcp:live min-uptime:live restart:live"},
 		{"stop-timeout", base, base + "stop-timeout = '1s'", "stop-timeout:live"},
 		{"stop-signal", base, base + "stop-signal = 'INT'", "stop-signal:live"},
 		{"rest of the sequence", base, base + "stop-sequence = ['QUIT', '30s', 'TERM', '6s']", "stop-sequence:live"},
@@ -55,13 +55,16 @@ func TestDiffSeesEverything(t *testing.T) {
 		}
 		seen := false
 		for _, value := range []string{"'x y'", "true", "false", "['x']", "'7m'", "7", "'077'", "'USR1'", "['USR1', '1s', 'INT', '1s']", "'7s'", "[7]", "{x = 'y'}", "{x = ['root']}", "'/x'", "':7'",
-			"'starman'", "'oneshot'", "'shutdown'", "'no'", "'group'", "'stdout'"} {
+			"'starman'", "'ignore'", "'none'", "'oneshot'", "'shutdown'", "'no'", "'group'", "'stdout'"} {
 			a, _ := Parse("web", "", []byte("command = 'a'\n"), Defaults{})
 			src := fmt.Sprintf("command = 'a'\n%s = %s\n", k.Name, value)
 			if k.Name == "command" {
 				src = "command = " + value
 			}
-			if k.Table() == "ready" && k.Name != "ready.tcp" {
+			if k.Name == "reload-command" {
+				src += "reload = 'command'\n"
+			}
+			if k.Table() == "ready" && k.Name != "ready.tcp" && k.Name != "ready.workers" {
 				src += "ready.tcp = ':8'\n"
 			}
 			if k.Name == "ready.unix" {
@@ -95,7 +98,8 @@ func TestWithLive(t *testing.T) {
 	for _, text := range []string{
 		"command = \"sleep 2\"", "command = \"sleep 1\"\nworking-directory = \"/tmp\"", "command = \"sleep 1\"\numask = \"077\"",
 		"command = \"sleep 1\"\nuser = \"root\"", "command = \"sleep 1\"\nenvironment-files = [\"-/x\"]", "command = \"sleep 1\"\ninherit-environment = true",
-		"command = \"sleep 1\"\nstop-timeout = \"1s\"", "command = \"sleep 1\"\nrestart = \"no\"", "command = \"sleep 1\"\n[allow]\nhup = [\"root\"]",
+		"command = \"sleep 1\"\nstop-timeout = \"1s\"", "command = \"starman x\"", "command = \"sleep 1\"\nreload = \"none\"\ncheck-command = []\ndrain-timeout = \"0s\"",
+		"command = \"sleep 1\"\nrestart = \"no\"", "command = \"sleep 1\"\n[allow]\nhup = [\"root\"]",
 		"command = \"sleep 1\"\n[ready]\ntcp = \"127.0.0.1:1\"", "command = \"sleep 1\"\nmin-uptime = \"3s\"", "command = \"sleep 1\"\n[environment]\nA = \"b\"",
 	} {
 		after := parse(text + "\n")

@@ -12,12 +12,14 @@ func (d *draft) finish(r *reader) {
 		r.note(span{}, false, `there is no "command", so nothing to run`, `write command = "PROGRAM ARGUMENT…"`)
 	}
 	if _, ok := d.set["preset"]; !ok {
-		d.Preset = detect(d.Command)
+		d.Preset = invoked(d.Command, "").preset
 		d.PresetDetected = d.Preset != presets[0].name
 	}
 	d.kind()
 	d.delays()
 	d.stop()
+	d.server()
+	d.reload()
 	d.contradictions(r)
 }
 
@@ -47,7 +49,7 @@ func (d *draft) kind() {
 	if !d.has("start-timeout") {
 		d.StartTimeout = 0
 	}
-	for _, key := range []string{"ready.tcp", "ready.unix"} {
+	for _, key := range []string{"ready.tcp", "ready.unix", "ready.workers"} {
 		if d.has(key) {
 			d.set[key].fail("leave it out", "a oneshot is ready when it has ended with success")
 		}
@@ -90,10 +92,54 @@ func (d *draft) stop() {
 		steps = d.stopSequence
 	}
 	d.StopSequence = steps
+	if d.SuccessExit = d.successExit; d.SuccessExit == nil {
+		d.SuccessExit = append([]ExitMatch{{}}, p.exits...)
+	}
 	d.Signals = p.signals
 	if d.Signals.Graceful == 0 {
 		d.Signals.Graceful = steps[0].Signal
 	}
+	if d.reloadSignal != 0 {
+		d.Signals.Reload = d.reloadSignal
+	}
+}
+
+// server fills in what is known of the preset's workers, and that they are the probe where
+// there is no other.
+func (d *draft) server() {
+	if d.Type != Oneshot {
+		d.Workers = workersOf(invoked(d.Command, d.Preset))
+	}
+	if _, ok := d.set["ready.workers"]; ok {
+		if d.Ready.Workers && d.Workers.Depth == 0 {
+			d.Workers.Depth = 1
+		}
+		return
+	}
+	d.Ready.Workers = d.Workers.Depth > 0 && d.Ready.TCP == "" && d.Ready.Unix == ""
+}
+
+// reload notes where the keys of a reload contradict each other.
+func (d *draft) reload() {
+	for key, method := range map[string]Method{"reload-signal": BySignal, "reload-command": ByCommand} {
+		if d.has(key) && d.Reload != method && (d.has("reload") || method != BySignal && !d.failed("reload")) {
+			d.set[key].fail(fmt.Sprintf("write reload = %q, or leave it out", method), "has no effect with reload = %q", d.Reload)
+		}
+	}
+	if d.Reload == ByCommand && d.has("reload") {
+		if _, ok := d.set["reload-command"]; !ok {
+			d.set["reload"].fail(`write reload-command = "PROGRAM ARGUMENT…"`, "there is no reload-command")
+		}
+	}
+	if d.NoCheck && d.has("check-timeout") {
+		d.set["check-timeout"].warn("", "has no effect with check-command = []")
+	}
+}
+
+// failed says if the key is there and something is wrong with it.
+func (d *draft) failed(key string) bool {
+	v, ok := d.set[key]
+	return ok && v.r.failed[key]
 }
 
 func (d *draft) contradictions(r *reader) {
@@ -103,7 +149,10 @@ func (d *draft) contradictions(r *reader) {
 		}
 	}
 	probe := ""
-	for _, key := range []string{"ready.tcp", "ready.unix"} {
+	for _, key := range []string{"ready.tcp", "ready.unix", "ready.workers"} {
+		if key == "ready.workers" && !d.Ready.Workers {
+			continue
+		}
 		if d.has(key) && probe != "" {
 			d.set[key].fail("keep one of the two", "one probe decides, and there is %s", probe)
 		} else if d.has(key) {
@@ -111,7 +160,7 @@ func (d *draft) contradictions(r *reader) {
 		}
 	}
 	for _, key := range []string{"ready.interval", "ready.timeout"} {
-		if d.has(key) && probe == "" && !r.probeMeant() {
+		if d.has(key) && (probe == "" || probe == "ready.workers") && !r.probeMeant() {
 			d.set[key].fail("add a probe, such as ready.tcp, or leave it out", "there is nothing to ask")
 		}
 	}

@@ -31,7 +31,7 @@ type Enum struct {
 }
 
 // table is the key table.
-var table = slices.Concat(whatKeys, whoKeys, whenKeys, howKeys, laterKeys)
+var table = slices.Concat(whatKeys, whoKeys, whenKeys, howKeys, reloadKeys, laterKeys)
 
 // rows finds a key by its name.
 var rows = func() map[string]*Key {

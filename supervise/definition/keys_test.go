@@ -23,7 +23,8 @@ health.http health.tcp health.exec health.interval health.timeout health.failure
 // working are those of them that do something today; using another is an error.
 const working = `command description preset type main working-directory environment environment-files inherit-environment user group
 supplementary-groups umask autostart restart restart-delay restart-delay-max restart-delay-factor start-limit start-limit-interval min-uptime start-timeout
-success-exit-status stop-signal stop-timeout stop-sequence kill-mode groups on-end allow log.output ready.tcp ready.unix ready.interval ready.timeout`
+success-exit-status stop-signal stop-timeout stop-sequence kill-mode groups on-end allow log.output ready.tcp ready.unix ready.interval ready.timeout
+ready.workers reload reload-signal reload-command reload-timeout drain-timeout stale-release check-command check-timeout`
 
 // more are keys of the contract's "nofile nproc core memlock …".
 const more = `limits.as limits.data limits.stack limits.fsize limits.cpu`
@@ -112,7 +113,11 @@ func TestNotSupportedYet(t *testing.T) {
 			if !k.Supported {
 				continue
 			}
-			d, problems := Parse("web", "web.toml", []byte("command = 'a'\n"+k.Name+" = '"+e.Name+"'\n"), Defaults{})
+			src := "command = 'a'\n" + k.Name + " = '" + e.Name + "'\n"
+			if e.Name == "command" {
+				src += "reload-command = 'b'\n"
+			}
+			d, problems := Parse("web", "web.toml", []byte(src), Defaults{})
 			if (d != nil) != e.Supported || !e.Supported && !strings.Contains(problems[0].Text, "not supported yet") {
 				t.Errorf("%s = %s:\n%s", k.Name, e.Name, problems)
 			}

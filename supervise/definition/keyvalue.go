@@ -20,7 +20,24 @@ func (v value) path(p *string) {
 	}
 }
 
+// command takes what the service runs.
 func (v value) command(p *[]string) {
+	if v.argv(p); staysShell(*p) {
+		v.warn(`begin its last command with exec: "exec …"`, "the shell stays as main process and gets the signals in the command's place")
+	}
+}
+
+// check takes a command, or [] for none.
+func (v value) check(p *[]string, off *bool) {
+	if elems, ok := v.raw.([]any); ok && len(elems) == 0 {
+		*off = true
+		return
+	}
+	v.argv(p)
+}
+
+// argv takes any command.
+func (v value) argv(p *[]string) {
 	switch x := v.raw.(type) {
 	case string:
 		words, fault := SplitCommand(x)
@@ -64,11 +81,17 @@ func (v value) command(p *[]string) {
 		*p = words
 	default:
 		v.wrong("a string or an array of strings", "")
+	}
+}
+
+// catchable takes a signal that a process can catch.
+func (v value) catchable(p *syscall.Signal) {
+	var sig syscall.Signal
+	if v.signal(&sig); sig == syscall.SIGKILL || sig == syscall.SIGSTOP {
+		v.fail("", "no process can catch %s", signalName(sig))
 		return
 	}
-	if staysShell(*p) {
-		v.warn(`begin its last command with exec: "exec …"`, "the shell stays as main process and gets the signals in the command's place")
-	}
+	*p = sig
 }
 
 // inside is the span of a part of a string value, as far as what was written and what it

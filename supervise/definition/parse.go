@@ -33,6 +33,8 @@ type draft struct {
 	stopSignal   syscall.Signal
 	stopTimeout  time.Duration
 	stopSequence []StopStep
+	reloadSignal syscall.Signal
+	successExit  []ExitMatch
 }
 
 // Parse reads the source of a service file; name is that of the service and path names the
@@ -79,7 +81,9 @@ func newDraft(name, path string, src []byte, defaults Defaults) *draft {
 		RestartDelayFactor: 2,
 		MinUptime:          time.Second,
 		StartTimeout:       90 * time.Second,
-		SuccessExit:        []ExitMatch{{}},
+		ReloadTimeout:      time.Minute,
+		DrainTimeout:       2 * time.Minute,
+		CheckTimeout:       30 * time.Second,
 		Ready:              Ready{Interval: 200 * time.Millisecond, Timeout: 2 * time.Second},
 	}}
 	if defaults.Container {

@@ -3,6 +3,7 @@ package definition
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,6 +24,8 @@ func TestDefaults(t *testing.T) {
 		StopSequence: []StopStep{{syscall.SIGTERM, 30 * time.Second}, {kill, 0}},
 		Signals:      PresetSignals{syscall.SIGHUP, syscall.SIGTERM, syscall.SIGTTIN, syscall.SIGTTOU, 0},
 		Ready:        Ready{Interval: 200 * time.Millisecond, Timeout: 2 * time.Second},
+
+		ReloadTimeout: time.Minute, DrainTimeout: 2 * time.Minute, CheckTimeout: 30 * time.Second,
 	}
 	if diff := cmp.Diff(want, parse(t, src)); diff != "" {
 		t.Error(diff)
@@ -64,6 +67,13 @@ success-exit-status = [0, 143, "SIGTERM", "TERM", 143]
 stop-signal = "SIGINT"
 stop-timeout = "0s"
 kill-mode = "group"
+reload = "command"
+reload-command = ["sh", "-c", "kill -USR2 $PPID; sleep 1"]
+reload-timeout = "5m"
+drain-timeout = "0s"
+stale-release = "restart"
+check-command = "perl -c app.psgi"
+check-timeout = "1m"
 environment.A = "1"
 ready = { unix = "@web", interval = "1s", timeout = "5s" }
 [environment]
@@ -91,6 +101,8 @@ func TestEverything(t *testing.T) {
 		Ready:   Ready{Unix: "@web", Interval: time.Second, Timeout: 5 * time.Second},
 		Allow:   map[string][]string{"hup": {"root", "@root", "12345"}, "read": {}},
 		Log:     Log{Output: Stdout},
+		Reload:  ByCommand, ReloadCommand: []string{"sh", "-c", "kill -USR2 $PPID; sleep 1"}, ReloadTimeout: 5 * time.Minute,
+		StaleRelease: RestartStale, CheckCommand: []string{"perl", "-c", "app.psgi"}, CheckTimeout: time.Minute,
 	}
 	// TOML itself forbids a header for a table that a dotted key made, so take it out there.
 	src := strings.Replace(everything, "environment.A = \"1\"\n", "", 1)
@@ -108,7 +120,7 @@ func TestEverything(t *testing.T) {
 		t.Error("the same source gave another definition")
 	}
 	for _, k := range Keys() {
-		if k.Supported && !strings.Contains(src, k.In()) && k.Name != "type" && k.Name != "main" && k.Name != "stop-sequence" && k.Name != "ready.tcp" {
+		if k.Supported && !strings.Contains(src, k.In()) && !slices.Contains([]string{"type", "main", "stop-sequence", "ready.tcp", "reload-signal"}, k.Name) {
 			t.Errorf("%s is not tried here", k.Name)
 		}
 	}
@@ -141,31 +153,6 @@ func TestStopSequence(t *testing.T) {
 	}
 	if d := parse(t, starman+"stop-signal = 'TERM'"); d.Signals.Graceful != syscall.SIGQUIT {
 		t.Error("starman's graceful signal became", d.Signals.Graceful)
-	}
-}
-
-func TestDetectedPreset(t *testing.T) {
-	for _, command := range []string{
-		"starman app.psgi", "/usr/bin/starman", "carton exec -- starman", "carton exec starman -p 1", "perl -Ilib -S starman",
-		"perl /usr/bin/starman", "env PLACK_ENV=production starman", "sh -c 'exec starman app.psgi'", "sh -c 'exec env A=b carton exec starman'",
-	} {
-		if d := parse(t, "command = "+tomlString(command)); d.Preset != "starman" || !d.PresetDetected {
-			t.Errorf("%s: %s, detected %t", command, d.Preset, d.PresetDetected)
-		}
-	}
-	for _, command := range []string{
-		"start_server --port 80 -- starman app.psgi", "plackup -s Starman", "sh -c 'starman app.psgi'", "perl x.pl starman", "carton install starman",
-		"env -i starman", "starman.sh", "nice starman", "carton", "env", "sh -c", "perl -e starman", "unicorn",
-	} {
-		if d := parse(t, "command = "+tomlString(command)); d.Preset != "none" || d.PresetDetected {
-			t.Errorf("%s: %s, detected %t", command, d.Preset, d.PresetDetected)
-		}
-	}
-	if d := parse(t, "command = 'starman'\npreset = 'none'"); d.Preset != "none" || d.PresetDetected {
-		t.Error("the file's own preset does not win")
-	}
-	if d := parse(t, "command = 'my-wrapper'\npreset = 'starman'"); d.PresetDetected || d.Signals.Graceful != syscall.SIGQUIT {
-		t.Error("the file's own preset is not taken")
 	}
 }
 

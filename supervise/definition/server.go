@@ -38,8 +38,8 @@ type Workers struct {
 	Failure string
 }
 
-// A Sign is what a process shows to others once it has come somewhere. Whichever field is set
-// decides; the zero value is a process that shows nothing.
+// A Sign is what a process shows to others once it has come somewhere: all of the fields that
+// are set. The zero value is a process that shows nothing.
 type Sign struct {
 	Title     string         // its command line begins with this
 	Thread    string         // one of its threads has a name that begins with this

@@ -20,7 +20,7 @@ var whatKeys = []Key{
 		set: func(d *draft, v value) { v.line(&d.Description) },
 		get: func(d *Definition) any { return d.Description }},
 	{Name: "preset", Type: "one of", Default: "detected from the command where plain", Supported: true, Live: true, Enum: presetNames(),
-		Doc:   "The server whose meaning of signals holds. For starman: HUP reloads, QUIT is the graceful stop, TTIN and TTOU add and remove a worker, and the stop sequence begins with QUIT.",
+		Doc:   "The server whose meaning of signals holds: how it is reloaded, stopped and scaled, and what proves that a worker has loaded its code. See Presets below.",
 		Other: "server kind",
 		set:   func(d *draft, v value) { v.enum(&d.Preset) },
 		get:   func(d *Definition) any { return d.Preset }},
@@ -108,8 +108,13 @@ var whoKeys = []Key{
 
 // When it is started, again, and what proves it.
 var whenKeys = []Key{
+	{Name: "ready.workers", Type: "bool", Default: "true with a preset whose server has workers, if there is no other probe", Supported: true, Live: true,
+		Doc: `The service is ready when its workers have settled: they show what their server's workers show once they have loaded their code, and have lived for min-uptime after it. A server that does the work itself, without workers, must show it in the same way. ` +
+			`Without a preset the children of the main process count as workers. With false, and no other probe, it is ready when it has lived for min-uptime.`,
+		set: func(d *draft, v value) { v.boolean(&d.Ready.Workers) },
+		get: func(d *Definition) any { return d.Ready.Workers }},
 	{Name: "ready.tcp", Type: "address", Supported: true, Live: true,
-		Doc:   "The service is ready when a connection to this HOST:PORT is accepted. Without a probe it is ready when it has lived for min-uptime.",
+		Doc:   "The service is ready when a connection to this HOST:PORT is accepted. Without a probe its workers decide, and without workers that it has lived for min-uptime.",
 		Other: "tcpSocket",
 		set:   func(d *draft, v value) { v.tcp(&d.Ready.TCP) },
 		get:   func(d *Definition) any { return d.Ready.TCP }},
@@ -166,10 +171,10 @@ var whenKeys = []Key{
 		Systemd: "StartLimitIntervalSec StartLimitInterval",
 		set:     func(d *draft, v value) { v.duration(&d.StartLimitInterval, above) },
 		get:     func(d *Definition) any { return d.StartLimitInterval }},
-	{Name: "success-exit-status", Type: "array of integers and signal names", Default: "[0]", Supported: true, Live: true,
+	{Name: "success-exit-status", Type: "array of integers and signal names", Default: "[0], and the preset's", Supported: true, Live: true,
 		Doc:     "Ends that are no failure: exit statuses and signals that it ends by.",
 		Systemd: "SuccessExitStatus", Supervisord: "exitcodes", Other: "success_exit_codes stop_exit_codes",
-		set: func(d *draft, v value) { v.exits(&d.SuccessExit) },
+		set: func(d *draft, v value) { v.exits(&d.successExit) },
 		get: func(d *Definition) any { return d.SuccessExit }},
 }
 
@@ -207,7 +212,7 @@ func firstStep(d *Definition) StopStep {
 func presetNames() []Enum {
 	var e []Enum
 	for _, p := range presets {
-		e = append(e, Enum{p.name, p.supported})
+		e = append(e, Enum{p.name, true})
 	}
 	return slices.Clip(e)
 }

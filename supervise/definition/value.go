@@ -296,6 +296,7 @@ var enumWords = map[string]map[string]string{
 	"kill-mode":  {"control-group": "group", "process": "mixed", "process-group": "group"},
 	"log.output": {"inherit": "stdout", "null": "none", "/dev/null": "none", "/dev/stdout": "stdout", "auto": "file"},
 	"on-end":     {"exit": "shutdown", "none": "nothing", "ignore": "nothing"},
+	"reload":     {"hup": "signal", "graceful": "signal", "no": "none", "false": "none", "exec": "command"},
 }
 
 // enum takes one of the row's values.

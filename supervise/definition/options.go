@@ -1,0 +1,109 @@
+package definition
+
+import (
+	"slices"
+	"strings"
+)
+
+// A grammar is how a program reads its options.
+type grammar struct {
+	valued string // names of options with a value, separated by spaces
+	bare   string // names of options without one
+	// attached are the letters whose value may follow without a space: "-Ilib".
+	attached string
+	// passes says that what is not known goes elsewhere, with a value unless the next word is an
+	// option.
+	passes bool
+	// first says that options end at the first word that is none.
+	first bool
+}
+
+// options are the arguments of a program, read.
+type options struct {
+	given []given
+	words []string // what is no option
+	plain bool     // nothing was there that is not known for certain
+}
+
+type given struct{ name, value string }
+
+// read takes arguments apart: "--name value", "--name=value", "-n value", and what the grammar
+// says. "--" ends the options.
+func (g grammar) read(args []string) options {
+	o := options{plain: true}
+	valued, bare := strings.Fields(g.valued), strings.Fields(g.bare)
+	for len(args) > 0 {
+		arg := args[0]
+		args = args[1:]
+		if arg == "--" {
+			o.words = append(o.words, args...)
+			break
+		}
+		if len(arg) < 2 || arg[0] != '-' {
+			o.words = append(o.words, arg)
+			if g.first {
+				o.words = append(o.words, args...)
+				break
+			}
+			continue
+		}
+		name, value, has := strings.Cut(strings.TrimPrefix(arg[1:], "-"), "=")
+		if letter := arg[1:2]; arg[1] != '-' && len(arg) > 2 && strings.Contains(g.attached, letter) {
+			name, value, has = letter, arg[2:], true
+		}
+		switch {
+		case slices.Contains(bare, name) && !has:
+		case slices.Contains(valued, name) && has:
+		case slices.Contains(valued, name) && len(args) > 0:
+			value, args = args[0], args[1:]
+		default:
+			o.plain = false
+			if g.passes && !has && len(args) > 0 && !strings.HasPrefix(args[0], "-") && !strings.HasPrefix(name, "disable-") && !strings.HasPrefix(name, "enable-") {
+				args = args[1:]
+			}
+			continue
+		}
+		o.given = append(o.given, given{name, value})
+	}
+	return o
+}
+
+// has says if one of the options is there.
+func (o options) has(names ...string) bool {
+	return slices.ContainsFunc(o.given, func(g given) bool { return slices.Contains(names, g.name) })
+}
+
+// last is the value that counts of an option with several names; "" if it is not there.
+func (o options) last(names ...string) (value string) {
+	for _, g := range o.given {
+		if slices.Contains(names, g.name) {
+			value = g.value
+		}
+	}
+	return value
+}
+
+// word is the first word that is no option, or otherwise.
+func (o options) word(otherwise string) string {
+	if len(o.words) > 0 {
+		return o.words[0]
+	}
+	return otherwise
+}
+
+// plackup and starman read their command line with Plack::Runner: Getopt::Long with
+// no_auto_abbrev, no_ignore_case and pass_through. What is not known goes to the server, each
+// option with a value.
+var plackGrammar = grammar{
+	valued: "a app o host p port s server S socket l listen E env e I M R Reload L loader access-log path " +
+		"workers backlog max-requests user group pid error-log keepalive-timeout read-timeout ssl-cert ssl-key proctitle",
+	bare: "D daemonize r reload preload-app default-middleware no-default-middleware nodefault-middleware " +
+		"disable-keepalive disable-proctitle enable-ssl",
+	attached: "IMe", passes: true,
+}
+
+var starterGrammar = grammar{
+	valued: "port path interval log-file pid-file dir signal-on-hup signal-on-term backlog envdir auto-restart-interval kill-old-delay status-file",
+	bare:   "enable-auto-restart daemonize restart stop help version",
+	first:  true,
+}
