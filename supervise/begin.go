@@ -50,6 +50,7 @@ func (s *Supervisor) begin() error {
 			s.say("output will be dropped: " + err.Error())
 		}
 	}()
+	s.openJournal()
 	a, err := s.store.readAbout()
 	if err != nil {
 		s.say(err.Error())
@@ -68,7 +69,7 @@ func (s *Supervisor) begin() error {
 	switch {
 	case again:
 		s.started = a.Started
-		s.event(eventOf("", "gsv", "the supervisor ended and was started again; what happened before is not remembered"))
+		s.event(eventOf("", "gsv", "the supervisor ended and was started again"))
 		if a.Ending {
 			s.end = &ending{status: a.Status, left: map[*service]bool{}}
 		}
@@ -92,6 +93,7 @@ func (s *Supervisor) begin() error {
 	for _, ev := range backlog {
 		s.heard(ev)
 	}
+	s.tellRestored()
 	s.begun = true
 	s.saveAbout()
 	if s.end != nil {

@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"context"
+	"sort"
 	"time"
 
 	"gsv/supervise/status"
@@ -13,8 +14,9 @@ const remembered = 1000
 // A journal is the last events, and who waits for the next one.
 type journal struct {
 	ring    []status.Event  // the oldest at count % remembered once it is full
-	base    uint64          // Seq is this and count: the time of day at first, so that it never goes back
-	count   uint64          // events so far
+	count   uint64          // events that ever were in the ring
+	last    uint64          // Seq of the newest: the time of day at first, so that it never goes back
+	file    *eventFile      // nil: they are kept in memory alone
 	changed chan struct{}   // closed at the next event; nil: nobody waits
 	held    *[]status.Event // not nil: events are kept back
 }
@@ -23,9 +25,11 @@ func eventOf(service, kind, text string) status.Event {
 	return status.Event{Service: service, Kind: kind, Text: text}
 }
 
-// event remembers an event.
+// event remembers an event. It is of now, unless it says otherwise.
 func (s *Supervisor) event(ev status.Event) {
-	ev.At = time.Now().Round(time.Millisecond)
+	if ev.At.IsZero() {
+		ev.At = time.Now().Round(time.Millisecond)
+	}
 	s.journal.add(ev)
 }
 
@@ -34,16 +38,48 @@ func (j *journal) add(ev status.Event) {
 		*j.held = append(*j.held, ev)
 		return
 	}
-	j.count++
-	ev.Seq = j.base + j.count
-	if len(j.ring) < remembered {
-		j.ring = append(j.ring, ev)
-	} else {
-		j.ring[(j.count-1)%remembered] = ev
+	j.last++
+	ev.Seq = j.last
+	if j.file != nil {
+		j.file.put(ev)
 	}
+	j.keep(ev)
 	if j.changed != nil {
 		close(j.changed)
 		j.changed = nil
+	}
+}
+
+// keep puts an event into the ring. What an operation has logged is on disk,
+// and with the operation as long as that is remembered.
+func (j *journal) keep(ev status.Event) {
+	if ev.Op != nil && ev.Op.Log != nil {
+		op := *ev.Op
+		op.Log = nil
+		ev.Op = &op
+	}
+	if len(j.ring) < remembered {
+		j.ring = append(j.ring, ev)
+	} else {
+		j.ring[j.count%remembered] = ev
+	}
+	j.count++
+}
+
+// at is the event number i of the ring, 0 the oldest.
+func (j *journal) at(i int) *status.Event {
+	return &j.ring[(j.count-uint64(len(j.ring))+uint64(i))%remembered]
+}
+
+// seqApart is more than the events that a supervisor may have told and not
+// written before it was killed.
+const seqApart = 1 << 16
+
+// fill begins with the events of before, oldest first.
+func (j *journal) fill(events []status.Event) {
+	for _, ev := range events {
+		j.keep(ev)
+		j.last = max(j.last, ev.Seq+seqApart)
 	}
 }
 
@@ -64,13 +100,10 @@ func (j *journal) hold() (told func(before func())) {
 
 // after is the events that came after seq, oldest first.
 func (j *journal) after(seq uint64) []status.Event {
-	first := j.count - uint64(len(j.ring)) + 1
-	if seq > j.base {
-		first = max(first, seq-j.base+1)
-	}
+	n := sort.Search(len(j.ring), func(i int) bool { return j.at(i).Seq > seq })
 	var events []status.Event
-	for n := first; n <= j.count; n++ {
-		events = append(events, j.ring[(n-1)%remembered])
+	for ; n < len(j.ring); n++ {
+		events = append(events, *j.at(n))
 	}
 	return events
 }

@@ -209,11 +209,7 @@ func (s *Supervisor) ended(op *operation) {
 		s.mark(svc)
 		s.save(svc)
 	}
-	text := op.Verb + " ok"
-	if op.Result != status.OK {
-		text = op.Verb + " failed: " + op.Error
-	}
-	s.event(status.Event{Service: op.Service, Kind: "operation", Operation: op.ID, Text: text + " (by " + op.By.User + ")"})
+	s.event(operationEvent(op))
 	op.tell()
 }
 

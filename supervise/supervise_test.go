@@ -52,7 +52,7 @@ func TestDeadlinesComeInTheirOrder(t *testing.T) {
 
 func TestJournalKeepsTheLast(t *testing.T) {
 	const base = 1_000_000
-	s := &Supervisor{journal: journal{base: base}}
+	s := &Supervisor{journal: journal{last: base}}
 	for range remembered + 10 {
 		s.event(status.Event{Kind: "state"})
 	}

@@ -87,7 +87,7 @@ func New(o Options) (*Supervisor, error) {
 		opts: o, guardian: o.Guardian, said: make(chan string, 256),
 		calls: make(chan func()), reports: make(chan func()), done: make(chan struct{}),
 		services: map[string]*service{}, tokens: map[uint64]delivery{}, mains: map[int]int{},
-		store: store{dir: o.RunDir}, journal: journal{base: uint64(time.Now().UnixMilli())}, applying: make(chan struct{}, 1), started: now(), pid: os.Getpid(),
+		store: store{dir: o.RunDir}, journal: journal{last: uint64(time.Now().UnixMilli())}, applying: make(chan struct{}, 1), started: now(), pid: os.Getpid(),
 	}
 	var err error
 	if s.pump, err = logs.NewPump(logs.Options{Dir: filepath.Join(o.RunDir, "log"), Drained: s.drained, Problem: s.logProblem}); err != nil {
@@ -105,6 +105,7 @@ func New(o Options) (*Supervisor, error) {
 // is gone: the services live on then, and the next gsv takes them over.
 func (s *Supervisor) Run(ctx context.Context) (int, error) {
 	defer s.lastWords()
+	defer s.closeJournal()
 	defer s.pump.Close()
 	s.printing.Go(s.print)
 	if err := s.begin(); err != nil {
