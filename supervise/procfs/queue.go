@@ -11,8 +11,8 @@ import (
 
 // Queue counts the connections that wait to be accepted on all the TCP sockets
 // that a process listens on; 0 too where it listens on none. It takes the right
-// to trace the process (see Shows). The error is ESRCH where there is no such
-// process.
+// to trace the process (see Shows), or the error is EACCES. It is ESRCH where
+// there is no such process.
 func Queue(pid int) (waiting int, err error) {
 	proc := "/proc/" + strconv.Itoa(pid)
 	sockets := make(map[uint64]bool)

@@ -24,9 +24,10 @@ type Sign struct {
 
 // Shows tells whether a process shows a sign. False is also a process that has
 // ended, and one that the caller may not look at: a Heartbeat needs the right
-// to trace it (ptrace(2): its user, not become another since its exec, or
-// CAP_SYS_PTRACE); everybody can see the rest. A Title may wait for the
-// process's memory: see Marked.
+// to trace it or its parent (ptrace(2): the same user since its exec and no
+// fewer capabilities, or CAP_SYS_PTRACE, which root in a container often lacks);
+// everybody can see the rest, unless hidepid= hides it. A Title may wait for
+// the process's memory: see Marked.
 func Shows(pid int, s Sign) bool {
 	p, err := Read(pid)
 	if err != nil || !p.Alive() {
@@ -44,7 +45,7 @@ func Shows(pid int, s Sign) bool {
 	if s.Thread != "" && !hasThread(pid, s.Thread) {
 		return false
 	}
-	if s.Heartbeat != "" && !hasBeaten(pid, s.Heartbeat) {
+	if s.Heartbeat != "" && !hasBeaten(&p, s.Heartbeat) {
 		return false
 	}
 	if s == (Sign{}) {

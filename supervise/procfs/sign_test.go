@@ -174,6 +174,69 @@ func TestHeartbeat(t *testing.T) {
 	want(true, "times set")
 }
 
+// powerless runs f as root without capabilities, which may not trace another root.
+func powerless(t *testing.T, f func()) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: others may trace their own processes")
+	}
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // and never unlocks it: the thread ends
+		hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		var caps [2]unix.CapUserData
+		err := unix.Capset(&hdr, &caps[0])
+		if err == nil {
+			f()
+		}
+		done <- err
+	}()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRefused(t *testing.T) {
+	pid, _ := start(t, nil)
+	me := os.Getpid()
+	powerless(t, func() {
+		if n, err := Queue(pid); !errors.Is(err, syscall.EACCES) {
+			t.Error(n, err)
+		}
+		if _, err := Queue(me); err != nil {
+			t.Error(err)
+		}
+		if SameProgram(me, pid) {
+			t.Error("it guesses")
+		}
+		if !Shows(pid, Sign{Title: role, Catches: syscall.SIGUSR2, Defaults: syscall.SIGUSR1}) {
+			t.Error("what all may see is not seen")
+		}
+		// Its parent, which are we, has the files of all workers.
+		sign := Sign{Heartbeat: "wgunicorn-"}
+		var files [2]*os.File
+		for i := range files {
+			f, err := os.CreateTemp(t.TempDir(), "wgunicorn-")
+			if err := errors.Join(err, os.Remove(f.Name())); err != nil {
+				t.Error(err)
+				return
+			}
+			defer f.Close()
+			files[i] = f
+		}
+		for i, f := range files {
+			if Shows(pid, sign) {
+				t.Errorf("%d of 2 have beaten, and that is seen as all", i)
+			}
+			if err := unix.Fchmod(int(f.Fd()), 1); err != nil {
+				t.Error(err)
+			}
+		}
+		if !Shows(pid, sign) {
+			t.Error("all have beaten")
+		}
+	})
+}
+
 func TestSameProgram(t *testing.T) {
 	me := os.Getpid()
 	pid, stop := start(t, nil)
