@@ -40,13 +40,13 @@ func TestTable(t *testing.T) {
 			}
 		}
 	}
-	supported := "status start stop restart once quit hup reload ttin ttou term int kill usr1 usr2 winch alrm pause cont signal logs wait events apply check shutdown version completion up down"
+	supported := "status start stop restart once quit hup reload ttin ttou term int kill usr1 usr2 winch alrm pause cont signal logs wait events apply check shutdown version completion up down ps pid history why"
 	for _, name := range strings.Fields(supported) {
 		if v := Lookup(name); v == nil || v.Later {
 			t.Errorf("%s is missing", name)
 		}
 	}
-	for _, name := range strings.Fields("replace scale ps pid history why cancel watch health drain ssh-gate upgrade") {
+	for _, name := range strings.Fields("replace scale cancel watch health drain ssh-gate upgrade") {
 		if v := Lookup(name); v == nil || !v.Later {
 			t.Errorf("%s should be known and not supported yet", name)
 		}
@@ -144,7 +144,7 @@ func TestVerdict(t *testing.T) {
 	}{
 		{status.Operation{Verb: "hup", Result: status.OK, Detail: "6 workers new", Ended: at(1.6), Release: "42"},
 			"reloaded, 6 workers new in 1.6 s, release 42"},
-		{status.Operation{Verb: "hup", Result: status.OK, Detail: "6 workers new", Ended: at(1.6), Release: "42", Hint: "2 old workers (812 815) still busy after 2m were ended"},
+		{status.Operation{Verb: "hup", Result: status.OK, Detail: "6 workers new", Ended: at(1.6), Release: "42", Warning: "2 old workers (812 815) still busy after 2m were ended"},
 			"reloaded, 6 workers new in 1.6 s, release 42; 2 old workers (812 815) still busy after 2m were ended"},
 		{status.Operation{Verb: "hup", Result: status.Failed, Serving: true, Release: "41", Error: "check-command exited 255 (nothing was signalled)"},
 			"NOT reloaded, release 41 still serves: check-command exited 255 (nothing was signalled)"},
@@ -156,6 +156,14 @@ func TestVerdict(t *testing.T) {
 			"not finished after 20 s and going on, 3 of 6 workers new; verdict: gsvctl wait --op 1a2f"},
 		{status.Operation{Verb: "restart", Result: status.OK, Pid: 123, Ended: at(0.4)}, "restarted, pid 123 in 0.4 s"},
 		{status.Operation{Verb: "start", Result: status.Failed, Error: "exit 1", NextStart: new(at(22))}, "start FAILED, web is DOWN: exit 1; next try in 2.0 s"},
+		{status.Operation{Verb: "hup", As: "restart", Result: status.OK, Pid: 123, Ended: at(3.1), Release: "42"}, "restarted, pid 123 in 3.1 s, release 42"},
+		{status.Operation{Verb: "hup", As: "restart", Result: status.Failed, Error: "exit 1"}, "restart FAILED, web is DOWN: exit 1"},
+		{status.Operation{Verb: "hup", Result: status.OK, Detail: "HUP taken by 812; it has no workers to prove the new code", Ended: at(0.2), Release: "42"},
+			"reloaded, HUP taken by 812 in 0.2 s, release 42; it has no workers to prove the new code"},
+		{status.Operation{Verb: "hup", Result: status.OK, Detail: "6 workers new", Ended: at(1.6), Warning: "2 old ones ended", Hint: "look at them"},
+			"reloaded, 6 workers new in 1.6 s; 2 old ones ended; look at them"},
+		{status.Operation{Verb: "ttin", Result: status.OK, Detail: "6 workers (4+2)", Ended: at(0.3)}, "ttin done, 6 workers (4+2) in 0.3 s"},
+		{status.Operation{Verb: "ttou", Result: status.Failed, Serving: true, Error: "4 workers still"}, "ttou FAILED: 4 workers still"},
 		{status.Operation{Verb: "frobnicate", Result: status.OK, Ended: at(0.004)}, "frobnicate done in 4 ms"},
 	} {
 		tt.op.Service, tt.op.Started = "web", start
@@ -210,10 +218,12 @@ func TestTableOfServices(t *testing.T) {
 		{Name: "a", State: status.Running, Pid: 4194304, Since: now.Add(-100 * time.Hour), Ready: true, Release: "42", Pending: true},
 		{Name: "longer-name", State: status.Backoff, Since: now, Restarts: 12, LastExit: &status.Exit{Code: 255}, NextStart: new(now.Add(3 * time.Second))},
 		{Name: "c", State: status.Running, Pid: 1},
+		{Name: "d", State: status.Running, Ready: true, Pid: 2, Stale: true, Reason: "a\nb\x1b[2Jc\u009b", LastReload: &status.Reload{Result: status.Failed}},
 	}
 	want := "a            running    4194304  4d4h     0         changes wait for a restart, release 42\n" +
 		"longer-name  backoff    -        0s       12        exit 255, next start in 3.0 s\n" +
-		"c            running    1        -        0         NOT READY\n"
+		"c            running    1        -        0         NOT READY\n" +
+		"d            running    2        -        0         a b\ufffd[2Jc\ufffd, last reload failed, stale\n"
 	if got := string(AppendTable(nil, services, now, false)); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}

@@ -111,17 +111,18 @@ Every verb that changes a service is ` + "`POST /v1/services/NAME/VERB`" + `; th
 
     GET  /v1                                     what gsv is
     GET  /v1/services                            every service that the caller may see; as text/plain: a table
-    GET  /v1/services/NAME                       one, with its workers
+    GET  /v1/services/NAME                       one, with its main process and workers; their command lines and directories for who may read it
     POST /v1/services                            {"verb":"hup","names":["web*","@jobs"]} or "all":true: one verb on several, all checked before anything
                                                  is done; answered with lines of {"operation":…} or {"problem":…}, each operation again as it goes on
     GET  /v1/services/NAME/wait?for=ready        answers when it is ready, running or stopped; timeout=20s bounds it
     GET  /v1/services/NAME/logs?follow=&lines=   what it wrote
     GET  /v1/operations/ID?wait=true             as the verb itself would be answered
     GET  /v1/events?follow=true                  lines of events
+    GET  /v1/history?service=NAME                {"operations":[…]}, those that have ended, oldest first, a thousand at most; of all without service=
     POST /v1/apply                               {"names":[],"dry_run":false,"restart":false,"force":false}
     POST /v1/shutdown                            answered at once, with the pid whose end is gsv's
 
-The body of a verb: ` + "`{\"id\":\"…\",\"count\":1,\"signal\":\"USR1\",\"reset\":false,\"force\":false,\"or_start\":false,\"wait\":true,\"timeout\":\"60s\"}`" + `, all of it optional; what a verb
+The body of a verb: ` + "`{\"id\":\"…\",\"count\":1,\"signal\":\"USR1\",\"reset\":false,\"force\":false,\"or_start\":false,\"no_check\":false,\"wait\":true,\"timeout\":\"60s\"}`" + `, all of it optional; what a verb
 does not take is an error. The same id attaches to that operation instead of beginning a second one. Errors are application/problem+json with the
 exit_code that gsvctl ends with; a failed operation is 409, one still going on when its timeout passes or with "wait":false is 202.
 With ` + "`Accept: application/x-ndjson`" + ` a verb's progress comes as lines, the ended operation last.

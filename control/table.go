@@ -42,7 +42,7 @@ func AppendTable(b []byte, services []status.Service, now time.Time, colour bool
 		}
 		b = appendCell(b, since, 7)
 		b = appendCell(b, strconv.Itoa(s.Restarts), 8)
-		b = append(b, Note(s, now)...)
+		b = append(b, OneLine(Harmless(Note(s, now)))...)
 		b = append(b, '\n')
 	}
 	return b

@@ -21,6 +21,9 @@ func Verdict(op *status.Operation, host string, now time.Time) string {
 	switch op.Result {
 	case status.OK:
 		good(&b, row, op, now)
+		if op.Warning != "" {
+			b.WriteString("; " + op.Warning)
+		}
 	case status.Failed:
 		bad(&b, row, op)
 	default:
@@ -56,9 +59,10 @@ func good(b *strings.Builder, row *Verb, op *status.Operation, now time.Time) {
 		past = row.Already
 	}
 	b.WriteString(past)
+	detail, more, _ := strings.Cut(op.Detail, "; ") // what takes the time stands before it
 	switch {
-	case op.Detail != "":
-		b.WriteString(", " + op.Detail)
+	case detail != "":
+		b.WriteString(", " + detail)
 	case op.Pid > 0:
 		b.WriteString(", pid " + strconv.Itoa(op.Pid))
 	}
@@ -67,6 +71,9 @@ func good(b *strings.Builder, row *Verb, op *status.Operation, now time.Time) {
 	}
 	if op.Release != "" {
 		b.WriteString(", release " + op.Release)
+	}
+	if more != "" {
+		b.WriteString("; " + more)
 	}
 }
 

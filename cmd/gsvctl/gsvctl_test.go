@@ -40,6 +40,7 @@ type site struct {
 	path       string
 	interrupts chan os.Signal
 	live       bool
+	screen     bool
 }
 
 func newSite(t *testing.T, names ...string) *site {
@@ -71,7 +72,7 @@ func (s *site) serve(t *testing.T) (stop func()) {
 func (s *site) call(args ...string) (code int, out, err string) {
 	var o, e buffer
 	env := map[string]string{"GSV_SOCKET": s.path, "GSV_HOST": "app01", "PATH": "/nonexistent"}
-	c := &cli{env: func(name string) string { return env[name] }, out: &o, err: &e, uid: os.Geteuid(), now: time.Now, interrupts: func() <-chan os.Signal { return s.interrupts }, live: s.live}
+	c := &cli{env: func(name string) string { return env[name] }, out: &o, err: &e, uid: os.Geteuid(), now: time.Now, interrupts: func() <-chan os.Signal { return s.interrupts }, live: s.live, screen: s.screen}
 	code = c.run(args)
 	return code, o.String(), e.String()
 }
@@ -112,6 +113,8 @@ func TestVerdicts(t *testing.T) {
 		op.Started = time.Now().Add(-1600 * time.Millisecond)
 		op.Result, op.Pid, op.Serving = status.OK, 123, true
 		switch {
+		case r.Verb == "ttou":
+			op.Detail = "3 workers (4-1)"
 		case r.Verb == "hup" && r.Service == "web":
 			op.Detail, op.Release = "6 workers new", "42"
 		case r.Verb == "hup":
@@ -165,9 +168,11 @@ func TestVerdicts(t *testing.T) {
 		{"hup --all", 1, "web@app01: reloaded", "db@app01: NOT reloaded"},
 		{"--timeout 1m hup web", 0, "reloaded", ""},
 		{"hup --timeout=1m web", 0, "reloaded", ""},
-		{"ttin web -n 3", 0, "web@app01: asked for more workers", ""},
-		{"ttin -n3 web", 0, "web@app01: asked for more workers", ""},
+		{"ttin web -n 3", 0, "web@app01: ttin done, pid 123 in 1.6 s\n", ""},
+		{"ttin -n3 web", 0, "web@app01: ttin done, pid 123 in 1.6 s\n", ""},
 		{"hup -- web", 0, "reloaded", ""},
+		{"ttou web", 0, "web@app01: ttou done, 3 workers (4-1) in 1.6 s\n", ""},
+		{"replace web", 2, "", "not supported yet"},
 	} {
 		s.expect(t, tt.line, tt.code, tt.out, tt.err)
 	}

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"gsv/control"
 	"gsv/supervise/status"
@@ -86,7 +85,7 @@ func (l *logReader) read(name, prefix string) int {
 
 // copy shows lines as they come. The last one may have no end.
 func (l *logReader) copy(r io.Reader, prefix string) error {
-	if prefix == "" && !l.colour {
+	if prefix == "" && !l.screen {
 		_, err := io.Copy(l.cli.out, r)
 		return err
 	}
@@ -129,19 +128,15 @@ func (c *cli) events(cmd *command) int {
 		path += "?follow=true"
 	}
 	var last uint64
-	var at time.Time // of the newest
 	err := c.client.Lines("GET", path, nil, func(src []byte) error {
 		var e status.Event
 		if err := json.Unmarshal(src, &e); err != nil {
 			return fmt.Errorf("cannot understand gsv's answer: %w", err)
 		}
-		if e.Seq != 0 && e.Seq <= last && !e.At.After(at) { // all come again when the connection was lost; another supervisor counts from 1
+		if e.Seq != 0 && e.Seq <= last { // all come again when the connection was lost
 			return nil
 		}
 		last = e.Seq
-		if e.At.After(at) {
-			at = e.At
-		}
 		if cmd.has("json") {
 			fmt.Fprintf(c.out, "%s\n", src)
 			return nil
@@ -154,7 +149,7 @@ func (c *cli) events(cmd *command) int {
 		if e.State != "" {
 			what = string(e.State)
 		}
-		fmt.Fprintf(c.out, "%s  %s  %s  %s\n", e.At.Format("2006-01-02T15:04:05.000Z07:00"), who, what, c.safe(e.Text))
+		fmt.Fprintf(c.out, "%s  %s  %s  %s\n", e.At.Format(timeFormat), who, what, c.line(e.Text))
 		return nil
 	})
 	if err != nil {

@@ -33,6 +33,7 @@ func main() {
 			return interrupts
 		},
 		live:   terminal(os.Stderr),
+		screen: terminal(os.Stdout),
 		colour: terminal(os.Stdout) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
 	}
 	os.Exit(c.run(os.Args[1:]))
@@ -52,7 +53,8 @@ type cli struct {
 	now        func() time.Time
 	interrupts func() <-chan os.Signal // begins to listen for Ctrl-C: nil = never
 	live       bool                    // stderr is a terminal: show progress
-	colour     bool                    // stdout is one that takes colours
+	screen     bool                    // stdout is a terminal
+	colour     bool                    // and one that takes colours
 
 	client *control.Client
 	host   string
@@ -94,7 +96,7 @@ func (c *cli) run(args []string) int {
 	}
 	do, ok := map[string]func(*cli, *command) int{
 		"status": (*cli).status, "logs": (*cli).logs, "events": (*cli).events, "wait": (*cli).wait, "apply": (*cli).apply,
-		"check": (*cli).check, "shutdown": (*cli).shutdown, "version": (*cli).version, "completion": (*cli).completion,
+		"ps": (*cli).ps, "pid": (*cli).pid, "history": (*cli).history, "why": (*cli).why, "check": (*cli).check, "shutdown": (*cli).shutdown, "version": (*cli).version, "completion": (*cli).completion,
 	}[cmd.verb.Name]
 	if !ok {
 		return c.usage(&usageError{text: cmd.verb.Name + ": not supported yet"})
@@ -142,14 +144,14 @@ func (c *cli) fail(cmd *command, err error) int {
 			text = p.Title
 		}
 		if p.Service == "" {
-			fmt.Fprintf(c.err, "gsvctl: %s\n", text)
+			fmt.Fprintf(c.err, "gsvctl: %s\n", c.safeErr(text))
 		} else {
 			for name := range strings.SplitSeq(p.Service, ", ") {
-				fmt.Fprintf(c.err, "%s@%s: %s\n", name, c.host, text)
+				fmt.Fprintf(c.err, "%s@%s: %s\n", name, c.host, c.safeErr(text))
 			}
 		}
 		if p.Hint != "" {
-			fmt.Fprintf(c.err, "hint: %s\n", p.Hint)
+			fmt.Fprintf(c.err, "hint: %s\n", c.safeErr(p.Hint))
 		}
 	case code == control.TimedOut:
 		fmt.Fprintf(c.err, "gsvctl: gsv has not answered after %s\n", cmd.flags["timeout"])

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -101,7 +102,7 @@ func (c *cli) statusOne(cmd *command, name string) int {
 	case !cmd.has("quiet"):
 		w := bufio.NewWriter(c.out)
 		w.Write(control.AppendTable(nil, []status.Service{s}, c.now(), c.colour))
-		details(w, &s, c.now())
+		c.details(w, &s)
 		c.lastLines(w, path)
 		w.Flush()
 	}
@@ -109,9 +110,10 @@ func (c *cli) statusOne(cmd *command, name string) int {
 }
 
 // details shows what the one line does not.
-func details(w io.Writer, s *status.Service, now time.Time) {
+func (c *cli) details(w io.Writer, s *status.Service) {
+	now := c.now()
 	row := func(name, format string, args ...any) {
-		fmt.Fprintf(w, "  %-13s %s\n", name, fmt.Sprintf(format, args...))
+		fmt.Fprintf(w, "  %-13s %s\n", name, c.line(fmt.Sprintf(format, args...)))
 	}
 	if s.Description != "" {
 		row("description", "%s", s.Description)
@@ -124,7 +126,11 @@ func details(w io.Writer, s *status.Service, now time.Time) {
 	row("ready", "%s", ready)
 	row("since", "%s", s.Since.Format(time.RFC3339))
 	row("generation", "%d", s.Generation)
-	if s.Preset != "" && s.Preset != "none" {
+	switch {
+	case s.Preset == "" || s.Preset == "none":
+	case s.Detected:
+		row("preset", "%s (detected)", s.Preset)
+	default:
 		row("preset", "%s", s.Preset)
 	}
 	if len(s.Groups) > 0 {
@@ -136,9 +142,22 @@ func details(w io.Writer, s *status.Service, now time.Time) {
 	if s.Release != "" {
 		row("release", "%s", s.Release)
 	}
-	if s.LastReload != nil {
-		row("last reload", "%s %s ago in %s, operation %s", s.LastReload.Result, control.Age(now.Sub(s.LastReload.At)),
-			control.Seconds(s.LastReload.Seconds), s.LastReload.Operation)
+	switch {
+	case s.Stale:
+		row("STALE", "%s", cmp.Or(s.StaleReason, "runs the code of an older release"))
+	case s.StaleReason != "":
+		row("stale", "not known: %s", s.StaleReason)
+	}
+	if r := s.LastReload; r != nil {
+		text := fmt.Sprintf("%s %s ago in %s", r.Result, control.Age(now.Sub(r.At)), control.Seconds(r.Seconds))
+		if r.By != "" {
+			text += " by " + r.By
+		}
+		text += ", operation " + r.Operation
+		if r.Error != "" {
+			text += ": " + r.Error
+		}
+		row("last reload", "%s", text)
 	}
 	if s.LastExit != nil {
 		row("last exit", "%s, %s ago", control.ExitText(s.LastExit), control.Age(now.Sub(s.LastExit.At)))
@@ -146,17 +165,18 @@ func details(w io.Writer, s *status.Service, now time.Time) {
 	if s.NextStart != nil {
 		row("next start", "%s", control.Until(*s.NextStart, now))
 	}
-	for i, worker := range s.Workers {
-		name := ""
-		if i == 0 {
-			name = "workers"
-		}
+	if len(s.Workers) > 0 || s.Scale != 0 {
+		row("workers", "%s", workers(s))
+	}
+	var rows [][]string
+	for _, worker := range s.Workers {
 		memory := worker.PSS
 		if memory == 0 {
 			memory = worker.RSS
 		}
-		row(name, "%d  %s  %d KiB  generation %d", worker.Pid, control.Age(now.Sub(worker.Started)), memory>>10, worker.Generation)
+		rows = append(rows, []string{"               ", fmt.Sprint(worker.Pid), age(worker.Started, now), size(memory), fmt.Sprintf("generation %d", worker.Generation)})
 	}
+	columns(w, rows)
 }
 
 // lastLines shows the end of the service's log, to who may read it.
@@ -177,17 +197,4 @@ func (c *cli) lastLines(w io.Writer, path string) {
 	if !bytes.HasSuffix(src, []byte("\n")) {
 		fmt.Fprintln(w)
 	}
-}
-
-// safe is a log line as it may be shown: on a terminal without control characters, which could rewrite what stands there.
-func (c *cli) safe(line string) string {
-	if !c.colour {
-		return line
-	}
-	return strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\n' && r != '\t' || r == 0x7f {
-			return '\ufffd'
-		}
-		return r
-	}, line)
 }

@@ -20,7 +20,8 @@ func (c *cli) verb(cmd *command) int {
 		return c.usage(err)
 	}
 	wait := !cmd.has("no-wait")
-	call := status.Call{ID: control.NewID(), Count: count, Signal: cmd.signal, Reset: cmd.has("reset"), Force: cmd.has("force"), OrStart: cmd.has("or-start"), Wait: &wait}
+	call := status.Call{ID: control.NewID(), Count: count, Signal: cmd.signal, Reset: cmd.has("reset"), Force: cmd.has("force"), OrStart: cmd.has("or-start"),
+		NoCheck: cmd.has("no-check"), Wait: &wait}
 	f := follower{cli: c, cmd: cmd, call: &call, seen: make(map[string]*seen)}
 	if len(cmd.words) == 1 && control.Plain(cmd.words[0]) && !cmd.has("all") {
 		f.one = cmd.words[0]
@@ -125,7 +126,7 @@ func (f *follower) going(s *seen) {
 	if len(s.op.Log) > s.lines {
 		f.clear()
 		for _, line := range s.op.Log[s.lines:] {
-			fmt.Fprintln(f.out, line)
+			fmt.Fprintln(f.out, f.safe(line))
 		}
 		s.lines = len(s.op.Log)
 	}
@@ -136,7 +137,7 @@ func (f *follower) going(s *seen) {
 	if len(f.seen) > 1 {
 		text = strconv.Itoa(f.ended) + " of " + strconv.Itoa(len(f.seen)) + " done; " + text
 	}
-	f.progress(text + "  " + control.Seconds(s.op.Seconds(f.now())))
+	f.progress(f.safeErr(control.OneLine(text)) + "  " + control.Seconds(s.op.Seconds(f.now())))
 }
 
 // verdict shows how an operation ended.
@@ -152,27 +153,27 @@ func (f *follower) verdict(s *seen) {
 		f.json(op)
 		return
 	}
-	text := control.Verdict(op, f.host, f.now())
+	text := control.OneLine(control.Verdict(op, f.host, f.now()))
 	if code == control.Done {
 		if f.cmd.has("quiet") {
 			return
 		}
 		for _, line := range op.Log[min(s.lines, len(op.Log)):] {
-			fmt.Fprintln(f.out, line)
+			fmt.Fprintln(f.out, f.safe(line))
 		}
-		fmt.Fprintln(f.out, text)
+		fmt.Fprintln(f.out, f.safe(text))
 		return
 	}
 	rest := op.Log[min(s.lines, len(op.Log)):]
 	if op.Streams {
 		for _, line := range rest {
-			fmt.Fprintln(f.out, line)
+			fmt.Fprintln(f.out, f.safe(line))
 		}
 		rest = nil
 	}
-	fmt.Fprintln(f.err, text)
+	fmt.Fprintln(f.err, f.safeErr(text))
 	for _, line := range rest {
-		fmt.Fprintln(f.err, "  | "+line)
+		fmt.Fprintln(f.err, "  | "+f.safeErr(line))
 	}
 }
 
@@ -204,7 +205,7 @@ func (f *follower) end(err error) int {
 			if f.cmd.has("json") {
 				f.json(&s.op)
 			}
-			fmt.Fprintln(f.err, control.Verdict(&s.op, f.host, f.now()))
+			fmt.Fprintln(f.err, f.safeErr(control.OneLine(control.Verdict(&s.op, f.host, f.now()))))
 		}
 	}
 	switch {

@@ -40,6 +40,9 @@ type Operations interface {
 type Journal interface {
 	// Events calls each for the events remembered, oldest first, and if follow is set for every new one until ctx is done or each fails.
 	Events(ctx context.Context, follow bool, each func(status.Event) error) error
+	// History is the operations that have ended, oldest first, a bounded number of the last: of that service, or of all where it is "".
+	// A service that is not there any more has one too.
+	History(ctx context.Context, service string) ([]status.Operation, error)
 	// Logs calls write with the last so many lines of the service's log and, if follow is set, with what is added until ctx is done or write
 	// fails. write gets whole lines but where a line is longer than a buffer; it must not keep the slice. No log yet is no error.
 	Logs(ctx context.Context, name string, lines int, follow bool, write func([]byte) error) error

@@ -188,11 +188,27 @@ func TestOtherUser(t *testing.T) {
 		"db":   {"all": {"root", "@0"}},
 	}
 	f.Requests = make(chan status.Request, 100)
+	f.Past = []status.Operation{{ID: "0", Service: "gone"}, {ID: "1", Service: "db"}, {ID: "2"}}
+	for _, name := range []string{"web", "shop"} {
+		f.Set(name, func(s *status.Service) {
+			main := status.Worker{Pid: s.Pid, RSS: 7, Cwd: "/srv/app", Command: "server --password x"}
+			s.Main, s.Workers = &main, []status.Worker{main}
+		})
+	}
 	path := openSocket(t, f, Options{})
 	for _, tt := range []struct{ method, url, body, want string }{
 		{"GET", "/v1", "", "200"},
 		{"POST", "/v1/services/web/hup", "", "200"},
 		{"GET", "/v1/services/web", "", "200"},
+		{"GET", "/v1/services/web?for=ps", "", "403"},
+		{"GET", "/v1/services/web?for=pid", "", "403"},
+		{"GET", "/v1/services/web?for=why", "", "403"},
+		{"GET", "/v1/services/shop?for=why", "", "200"},
+		{"GET", "/v1/history?service=web", "", "403"},
+		{"GET", "/v1/history?service=db", "", "403"},
+		{"GET", "/v1/history?service=gone", "", "404"},
+		{"GET", "/v1/history?service=shop", "", "200"},
+		{"GET", "/v1/history", "", "200"},
 		{"GET", "/v1/services/web/wait?for=ready", "", "200"},
 		{"GET", "/v1/services/web/logs", "", "403"},
 		{"POST", "/v1/services/web/stop", "", "403"},
@@ -217,6 +233,16 @@ func TestOtherUser(t *testing.T) {
 	if strings.Contains(list, `"db"`) || !strings.Contains(list, `"web"`) || !strings.Contains(list, `"shop"`) {
 		t.Errorf("sees %s", list)
 	}
+	past := asOther(t, path, "GET", "/v1/history", "")
+	if strings.Contains(past, `"db"`) || strings.Contains(past, `"gone"`) || strings.Contains(past, `"web"`) || !strings.Contains(past, `"service":"shop"`) {
+		t.Errorf("sees of the past %s", past)
+	}
+	for name, want := range map[string]bool{"web": false, "shop": true} {
+		got := asOther(t, path, "GET", "/v1/services/"+name, "")
+		if strings.Contains(got, "/srv/app") != want || strings.Contains(got, "--password") != want || !strings.Contains(got, `"rss":7`) {
+			t.Errorf("sees of the processes of %s: %s", name, got)
+		}
+	}
 	if f.Ended() || len(f.Applies()) > 0 {
 		t.Error("shutdown or apply was done")
 	}
@@ -233,7 +259,7 @@ func TestOtherUserWithNothing(t *testing.T) {
 	f := servertest.New("web")
 	f.Happen(status.Event{Kind: "gsv", Text: "secret"})
 	path := openSocket(t, f, Options{})
-	for _, url := range []string{"/v1/services", "/v1/services/web", "/v1/events", "/v1/services/web/logs"} {
+	for _, url := range []string{"/v1/services", "/v1/services/web", "/v1/events", "/v1/services/web/logs", "/v1/history", "/v1/history?service=web"} {
 		if got := asOther(t, path, "GET", url, ""); !strings.HasPrefix(got, "HTTP/1.1 403") || strings.Contains(got, "secret") || !strings.Contains(got, `"exit_code":7`) {
 			t.Errorf("%s: %s", url, got)
 		}

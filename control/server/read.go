@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -53,14 +54,39 @@ func whole(s *status.Service) {
 	}
 }
 
-// service is GET /v1/services/{name}.
+// service is GET /v1/services/{name}?for=: what ps, pid or why says of it may be seen by fewer than its status. Where its code lies and what
+// its processes are called is for those whom the service's table lets read.
 func (s *Server) service(w http.ResponseWriter, r *http.Request, c status.Caller) error {
-	one, err := s.seen("status", r.PathValue("name"), c)
+	verb := "status"
+	switch word := r.URL.Query().Get("for"); word {
+	case "", verb:
+	case "ps", "pid", "why":
+		verb = word
+	default:
+		return usage("for must be status, ps, pid or why, not "+quote(word), "")
+	}
+	one, err := s.seen(verb, r.PathValue("name"), c)
 	if err != nil {
 		return err
 	}
 	whole(&one)
+	if !s.may(ask{verb: control.Lookup("ps")}, one.Name, c) {
+		hide(&one)
+	}
 	return answer(w, http.StatusOK, one)
+}
+
+// hide leaves out of a service what its processes are called and where they are.
+func hide(s *status.Service) {
+	s.Workers = slices.Clone(s.Workers)
+	for i := range s.Workers {
+		s.Workers[i].Cwd, s.Workers[i].Command = "", ""
+	}
+	if s.Main != nil {
+		main := *s.Main
+		main.Cwd, main.Command = "", ""
+		s.Main = &main
+	}
 }
 
 // seen is a service, if it is there and the caller may do a verb that only reads.
@@ -135,14 +161,8 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request, c status.Caller)
 		return err
 	}
 	may := ask{verb: control.Lookup("events")}
-	if !s.owner(c.UID) {
-		any := false
-		for _, one := range s.gsv.Services() {
-			any = any || s.may(may, one.Name, c)
-		}
-		if !any {
-			return notPermitted(c, "see events", "")
-		}
+	if !s.owner(c.UID) && !s.mayAny(may, c) {
+		return notPermitted(c, "see events", "")
 	}
 	out := stream{w: w}
 	out.begin("application/x-ndjson")
@@ -161,6 +181,41 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request, c status.Caller)
 		panic(http.ErrAbortHandler) // it is not whole
 	}
 	return nil
+}
+
+// history is GET /v1/history?service=: the operations that have ended, of that service or of all that the caller may read.
+func (s *Server) history(w http.ResponseWriter, r *http.Request, c status.Caller) error {
+	may := ask{verb: control.Lookup("history")}
+	name := r.URL.Query().Get("service")
+	_, known := s.gsv.Allow(name)
+	switch {
+	case s.owner(c.UID):
+	case name == "" && !s.mayAny(may, c):
+		return notPermitted(c, "see the history", "")
+	case name != "" && !known:
+		return noService(name)
+	case name != "" && !s.may(may, name, c):
+		return notPermitted(c, "see the history of", name)
+	}
+	all, err := s.gsv.History(r.Context(), name)
+	if err != nil {
+		return err
+	}
+	if name != "" && !known && len(all) == 0 { // one that is gone has a history too
+		return noService(name)
+	}
+	seen := status.History{Operations: make([]status.Operation, 0, len(all))}
+	for i := range all {
+		if s.owner(c.UID) || all[i].Service != "" && s.may(may, all[i].Service, c) {
+			seen.Operations = append(seen.Operations, all[i])
+		}
+	}
+	return answer(w, http.StatusOK, seen)
+}
+
+// mayAny says whether there is a service that the caller may do something with.
+func (s *Server) mayAny(a ask, c status.Caller) bool {
+	return slices.ContainsFunc(s.gsv.Services(), func(one status.Service) bool { return s.may(a, one.Name, c) })
 }
 
 // logs is GET /v1/services/{name}/logs?follow=&lines=: what the service wrote, as it wrote it.

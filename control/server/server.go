@@ -98,7 +98,7 @@ func (s *Server) handler() http.Handler {
 		"POST /v1/apply":                  s.apply,
 		"POST /v1/shutdown":               s.shutdown,
 		"POST /v1/upgrade":                s.later,
-		"GET /v1/history":                 s.later,
+		"GET /v1/history":                 s.history,
 		"GET /v1/health":                  s.later,
 		"GET /metrics":                    s.later,
 		"/":                               s.unknown,

@@ -80,6 +80,7 @@ func decode[T any](t *testing.T, src string) (v T) {
 func TestPaths(t *testing.T) {
 	f := servertest.New("db", "web")
 	f.Log = map[string]string{"web": "1\n2\n3\n"}
+	f.Past = []status.Operation{{ID: "0", Service: "gone"}}
 	f.Script = func(r status.Request, op *status.Operation) error {
 		op.Result = status.OK
 		if r.Verb == "restart" {
@@ -145,7 +146,15 @@ func TestPaths(t *testing.T) {
 		{"wait for none", "GET", "/v1/services/nosuch/wait?for=ready", "", 404, `"exit_code":4`},
 		{"events", "GET", "/v1/events", "", 200, `"state":"running"`},
 		{"apply", "POST", "/v1/apply", `{"dry_run":true}`, 200, `"dry_run":true`},
-		{"history", "GET", "/v1/history", "", 501, `not supported yet`},
+		{"history", "GET", "/v1/history", "", 200, `{"operations":[{"id":`},
+		{"history of one", "GET", "/v1/history?service=web", "", 200, `"verb":"hup"`},
+		{"history of one without", "GET", "/v1/history?service=db", "", 200, `{"operations":[]}`},
+		{"history of one that is gone", "GET", "/v1/history?service=gone", "", 200, `{"operations":[{"id":"0"`},
+		{"history of none", "GET", "/v1/history?service=nosuch", "", 404, `"exit_code":4`},
+		{"for ps", "GET", "/v1/services/web?for=ps", "", 200, `"workers":[{"pid":1101`},
+		{"for what", "GET", "/v1/services/web?for=lunch", "", 400, `lunch`},
+		{"no check", "POST", "/v1/services/web/hup", `{"no_check":true}`, 200, `"result":"ok"`},
+		{"no check where there is none", "POST", "/v1/services/web/stop", `{"no_check":true}`, 400, `does not take`},
 		{"health", "GET", "/v1/health", "", 501, `not supported yet`},
 		{"metrics", "GET", "/metrics", "", 501, `not supported yet`},
 		{"upgrade", "POST", "/v1/upgrade", "", 501, `not supported yet`},

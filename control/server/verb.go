@@ -226,7 +226,7 @@ var validID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 
 // requestOf checks what came with a verb. What the verb does not take is an error.
 func requestOf(row *control.Verb, call *status.Call, c status.Caller) (status.Request, error) {
-	r := status.Request{ID: call.ID, Verb: row.Name, Count: call.Count, Signal: row.Signal, Reset: call.Reset, Force: call.Force, OrStart: call.OrStart, By: c}
+	r := status.Request{ID: call.ID, Verb: row.Name, Count: call.Count, Signal: row.Signal, Reset: call.Reset, Force: call.Force, OrStart: call.OrStart, NoCheck: call.NoCheck, By: c}
 	if r.ID == "" {
 		r.ID = control.NewID()
 	}
@@ -236,7 +236,7 @@ func requestOf(row *control.Verb, call *status.Call, c status.Caller) (status.Re
 	for _, f := range []struct {
 		set  bool
 		flag string
-	}{{call.Count != 0, "n"}, {call.Reset, "reset"}, {call.Force, "force"}, {call.OrStart, "or-start"}} {
+	}{{call.Count != 0, "n"}, {call.Reset, "reset"}, {call.Force, "force"}, {call.OrStart, "or-start"}, {call.NoCheck, "no-check"}} {
 		if f.set && !control.HasFlag(row, f.flag) {
 			return r, usage(row.Name+" does not take "+quote(f.flag), "")
 		}

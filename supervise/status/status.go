@@ -176,7 +176,12 @@ type Event struct {
 	Pid       int        `json:"pid,omitempty"`
 	Operation string     `json:"operation,omitempty"`
 	Exit      *Exit      `json:"exit,omitempty"` // of kind "exit"
-	Op        *Operation `json:"op,omitempty"`   // of kind "operation": how it ended, its Log cut
+	Op        *Operation `json:"op,omitempty"`   // of kind "operation": how it ended, without its Log
+}
+
+// A History is operations that have ended, oldest first.
+type History struct {
+	Operations []Operation `json:"operations"`
 }
 
 // About is gsv as a whole.

@@ -21,6 +21,8 @@ type Fake struct {
 	Allows map[string]map[string][]string
 	// Log is what each service wrote.
 	Log map[string]string
+	// Past is operations of before.
+	Past []status.Operation
 	// Result is what Apply answers.
 	Result status.ApplyResult
 	// Requests gets every request that Do accepted, if it is not nil.
@@ -160,7 +162,9 @@ func (f *Fake) Service(name string) (s status.Service, ok bool) {
 		for i := range f.services {
 			if f.services[i].Name == name {
 				s, ok = f.services[i], true
-				s.Workers = []status.Worker{{Pid: s.Pid + 1000, Generation: 1}}
+				if s.Workers == nil && s.Pid != 0 {
+					s.Workers = []status.Worker{{Pid: s.Pid + 1000, Generation: 1}}
+				}
 			}
 		}
 	})
@@ -243,6 +247,21 @@ func (f *Fake) Events(ctx context.Context, follow bool, each func(status.Event) 
 			return ctx.Err()
 		}
 	}
+}
+
+// History is server.Journal's: Past, then what Do has begun and what has ended of it.
+func (f *Fake) History(_ context.Context, service string) (list []status.Operation, err error) {
+	f.look(func() {
+		list = slices.Clone(f.Past)
+		for _, op := range f.ops {
+			if op.Done() {
+				list = append(list, op)
+			}
+		}
+	})
+	list = slices.DeleteFunc(list, func(op status.Operation) bool { return service != "" && op.Service != service })
+	slices.SortStableFunc(list, func(a, b status.Operation) int { return a.Ended.Compare(b.Ended) })
+	return list, nil
 }
 
 // Logs is server.Journal's.

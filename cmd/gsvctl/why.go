@@ -1,0 +1,190 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+
+	"gsv/control"
+	"gsv/supervise/status"
+)
+
+// why says in a paragraph how a service is, why, what happens next and what to do, and shows what it wrote.
+func (c *cli) why(cmd *command) int {
+	w := bufio.NewWriter(c.out)
+	code := c.each(cmd, func(s *status.Service) int {
+		if cmd.has("json") {
+			c.json(listing{[]status.Service{*s}})
+			return control.Done
+		}
+		if cmd.has("quiet") {
+			return control.Done
+		}
+		failed := c.lastFailed(s)
+		fmt.Fprintf(w, "%s@%s: %s\n", s.Name, c.host, c.line(strings.Join(reasons(s, failed, c.now()), " ")))
+		if failed != nil {
+			for _, line := range failed.Log {
+				fmt.Fprintf(w, "  | %s\n", c.line(line))
+			}
+		}
+		c.lastLines(w, "/v1/services/"+control.Escape(s.Name))
+		w.Flush()
+		return control.Done
+	})
+	return code
+}
+
+// lastFailed is the operation that is to blame: the failed reload that counts still, or the last thing that was asked for, if it failed. Who may
+// not see the history is told the rest.
+func (c *cli) lastFailed(s *status.Service) *status.Operation {
+	var past status.History
+	if err := c.client.Get("/v1/history?service="+control.Escape(s.Name), &past); err != nil {
+		return nil
+	}
+	for i := len(past.Operations) - 1; i >= 0; i-- {
+		op := &past.Operations[i]
+		switch {
+		case s.LastReload != nil && s.LastReload.Result == status.Failed && op.ID != s.LastReload.Operation:
+		case op.Result == status.Failed:
+			return op
+		case lasting(op.Verb):
+			return nil
+		}
+	}
+	return nil
+}
+
+// lasting says whether a verb changes what a service is to do, so that an earlier failure does not matter any more.
+func lasting(verb string) bool {
+	switch verb {
+	case "start", "stop", "restart", "once", "hup", "replace", "quit":
+		return true
+	}
+	return false
+}
+
+// reasons is the paragraph, a sentence each: the state, its cause, what was asked for and failed, what happens next, what to do.
+func reasons(s *status.Service, failed *status.Operation, now time.Time) []string {
+	said := []string{stateOf(s, now)}
+	say := func(format string, args ...any) { said = append(said, sentence(fmt.Sprintf(format, args...))) }
+	if e := s.LastExit; e != nil && s.State != status.Invalid {
+		say("its last run ended %s ago: %s", control.Age(now.Sub(e.At)), control.ExitText(e))
+	}
+	switch r := s.LastReload; {
+	case r != nil && r.Result == status.Failed:
+		why, by := r.Error, r.By
+		if failed != nil && failed.ID == r.Operation {
+			why, by = cmp.Or(failed.Error, why), cmp.Or(failed.By.User, by)
+		}
+		say("the last reload%s failed %s ago, after %s (operation %s): %s", from(by), control.Age(now.Sub(r.At)), control.Seconds(r.Seconds), r.Operation,
+			cmp.Or(why, "why is not known any more"))
+	case failed != nil:
+		say("the last %s%s failed %s ago, after %s (operation %s): %s", failed.Verb, from(failed.By.User), control.Age(now.Sub(failed.Ended)),
+			control.Seconds(failed.Seconds(now)), failed.ID, cmp.Or(failed.Error, "why is not known"))
+	}
+	switch {
+	case s.Stale:
+		say("it is STALE: %s", cmp.Or(s.StaleReason, "its code is of an older release"))
+	case s.StaleReason != "":
+		say("whether its code is that of today's release is not known: %s", s.StaleReason)
+	}
+	if s.Pending {
+		say("changes of its service file wait for a restart")
+	}
+	if s.NextStart != nil {
+		say("next try %s", control.Until(*s.NextStart, now))
+	}
+	if todo := todo(s, failed); todo != "" {
+		say("what to do: %s", todo)
+	}
+	return said
+}
+
+// stateOf is the first sentence.
+func stateOf(s *status.Service, now time.Time) string {
+	text := string(s.State)
+	switch {
+	case s.State == status.Exited && s.Ready:
+		text += ", and did what it was to do,"
+	case s.State.Alive() && s.State != status.Stopping && s.Ready:
+		text += " and ready"
+	case s.State.Alive() && s.State != status.Stopping:
+		text += " and NOT READY"
+	}
+	if !s.Since.IsZero() {
+		text += " for " + control.Age(now.Sub(s.Since))
+	}
+	var parts []string
+	if s.Pid > 0 {
+		parts = append(parts, fmt.Sprintf("pid %d", s.Pid))
+	}
+	if n := len(s.Workers); n > 0 {
+		parts = append(parts, workers(s)+" workers")
+	}
+	if s.Generation > 0 {
+		parts = append(parts, fmt.Sprintf("generation %d", s.Generation))
+	}
+	if s.Release != "" {
+		parts = append(parts, "release "+s.Release)
+	}
+	if s.Restarts > 0 {
+		parts = append(parts, fmt.Sprintf("%d restarts", s.Restarts))
+	}
+	if len(parts) > 0 {
+		text += " (" + strings.Join(parts, ", ") + ")"
+	}
+	if s.Reason != "" {
+		text += ": " + s.Reason
+	}
+	return sentence(text)
+}
+
+// todo is what an operator can do about it, "" if nothing need be done.
+func todo(s *status.Service, failed *status.Operation) string {
+	name := s.Name
+	failedReload := s.LastReload != nil && s.LastReload.Result == status.Failed
+	switch {
+	case s.State == status.Invalid:
+		return "mend its service file, then gsvctl apply"
+	case failed != nil && failed.Hint != "":
+		return failed.Hint
+	case s.State == status.Stopped && s.Want == "down":
+		return "gsvctl start " + name
+	case s.State == status.Fatal, s.State == status.Exited && !s.Ready:
+		return "mend it, then gsvctl start " + name
+	case s.State == status.Backoff:
+		return "mend it, then gsvctl restart " + name + ", or wait"
+	case failedReload:
+		return "mend the code, then gsvctl hup " + name
+	case s.Stale, s.Pending:
+		return "gsvctl restart " + name
+	}
+	return ""
+}
+
+func from(user string) string {
+	if user == "" {
+		return ""
+	}
+	return " (by " + user + ")"
+}
+
+// sentence ends with a full stop, and begins as what follows a verdict's colon does.
+func sentence(text string) string {
+	text = strings.TrimSpace(text)
+	if strings.HasSuffix(text, ".") {
+		return text
+	}
+	return text + "."
+}
+
+// workers is how many there are, and how that came about where somebody asked for more or fewer: "6 (4+2)".
+func workers(s *status.Service) string {
+	n := len(s.Workers)
+	if s.Scale == 0 {
+		return fmt.Sprint(n)
+	}
+	return fmt.Sprintf("%d (%d%+d)", n, n-s.Scale, s.Scale)
+}
