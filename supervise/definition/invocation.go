@@ -12,6 +12,7 @@ type invocation struct {
 	preset  string      // "none" if the program is no server that is known
 	plain   bool        // the program is the server's own, by its name
 	prefix  []string    // the wrappers in front, which may be put in front of another program too
+	interp  []string    // the interpreter that is told to run the program, with its options; nil = the one that its first line names
 	program string      // as it was written
 	args    []string    // of the program
 	inner   *invocation // what start_server starts; nil for all others
@@ -31,9 +32,9 @@ func invoked(argv []string, preset string) invocation {
 }
 
 func dissect(argv []string) invocation {
-	var prefix []string
+	var prefix, interp []string
 	for rest := argv; len(rest) > 0; {
-		i := invocation{prefix: prefix, program: rest[0], args: rest[1:]}
+		i := invocation{prefix: prefix, interp: interp, program: rest[0], args: rest[1:]}
 		if i.preset = server(i.base(), i.args); i.preset != "" {
 			i.plain = true
 			if i.preset == "start_server" {
@@ -42,7 +43,12 @@ func dissect(argv []string) invocation {
 			return i
 		}
 		words, after := unwrap(rest)
-		prefix, rest = append(slices.Clip(prefix), words...), after
+		if interp = nil; len(words) > 0 && slices.Contains(interpreters, unversioned(path.Base(words[0]))) {
+			interp = words
+		} else {
+			prefix = append(slices.Clip(prefix), words...)
+		}
+		rest = after
 	}
 	i := invocation{preset: presets[0].name}
 	if len(argv) > 0 {
@@ -103,6 +109,9 @@ func started(args []string) *invocation {
 	}
 	return nil
 }
+
+// interpreters run a program that is a file of theirs.
+var interpreters = []string{"perl", "ruby", "python"}
 
 // unwrap parts a wrapper that becomes the command behind it by exec from that command. words
 // may stand before another command as well. after is nil if it is no such wrapper.

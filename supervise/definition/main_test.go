@@ -37,3 +37,10 @@ func parse(t *testing.T, src string) *Definition {
 	}
 	return d
 }
+
+func makeExecutable(t *testing.T, path string) {
+	t.Helper()
+	if err := os.Chmod(path, 0o755); err != nil {
+		t.Fatal(err)
+	}
+}

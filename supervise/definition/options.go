@@ -102,8 +102,50 @@ var plackGrammar = grammar{
 	attached: "IMe", passes: true,
 }
 
+// start_server reads its own with Getopt::Long's defaults.
 var starterGrammar = grammar{
 	valued: "port path interval log-file pid-file dir signal-on-hup signal-on-term backlog envdir auto-restart-interval kill-old-delay status-file",
 	bare:   "enable-auto-restart daemonize restart stop help version",
 	first:  true,
 }
+
+// unicorn(1), with OptionParser, which also takes abbreviations: they are not plain here.
+var unicornGrammar = grammar{
+	valued:   "I include r require o host p port E env P pid s server l listen c config-file",
+	bare:     "d debug w warn N no-default-middleware D daemonize",
+	attached: "IropEPslc",
+}
+
+// puma --help. -f has an optional value, which must be attached.
+var pumaGrammar = grammar{
+	valued: "b bind C config control-url control-token dir e environment I include p port pidfile extra-runtime-dependencies R restart-cmd " +
+		"S state t threads w workers tag redirect-stdout redirect-stderr",
+	bare:     "no-config debug f fork-worker preload prune-bundler q quiet v log-requests s silent early-hints redirect-append no-redirect-append",
+	attached: "bCeIpRStw",
+}
+
+// gunicorn --help: those that are asked for here. All others are passed over with their values,
+// so what is no option cannot be told from a value.
+var gunicornGrammar = grammar{
+	valued:   "c config chdir e env pythonpath paste paster w workers b bind k worker-class p pid",
+	bare:     "preload D daemon check-config reload",
+	attached: "cewbkp", passes: true,
+}
+
+var uwsgiGrammar = grammar{
+	valued:   "chdir ini i yaml y yml json j xml x config emperor wsgi-file w module psgi rack p processes workers s socket http http-socket daemonize d",
+	bare:     "master M lazy-apps lazy need-app die-on-term enable-threads",
+	attached: "wspxiyjd", passes: true,
+}
+
+// nginx(8).
+var nginxGrammar = grammar{valued: "p e c g", bare: "q", attached: "pecg"}
+
+// php-fpm -h.
+var fpmGrammar = grammar{
+	valued: "c d p prefix g pid y fpm-config", bare: "n e F nodaemonize O force-stderr R allow-to-run-as-root D daemonize",
+	attached: "cdpgy",
+}
+
+// httpd(8).
+var apacheGrammar = grammar{valued: "D d f C c e E k", bare: "X T", attached: "DdfCceEk"}

@@ -119,7 +119,7 @@ func TestWorkersOfACommand(t *testing.T) {
 		{"command = 'start_server --port=80 -- carton exec starman --disable-proctitle'", Workers{Depth: 2}},
 		{"command = 'start_server --port=80 -- ./server'", Workers{Depth: 1}},
 		{"command = 'run-it'\npreset = 'start_server'", Workers{Depth: 2}},
-		{"command = 'unicorn_rails -c x'", Workers{1, Sign{Title: "unicorn_rails worker", Catches: syscall.SIGUSR1}, Sign{}, "error reloading config_file="}},
+		{"command = 'unicorn_rails -c x'", Workers{1, Sign{Catches: syscall.SIGUSR1, Defaults: syscall.SIGTTOU}, Sign{}, "error reloading config_file="}},
 		{"command = 'puma'", Workers{Depth: 1, Sign: Sign{Thread: "puma srv"}, Solo: Sign{Thread: "puma srv"}}},
 		{"command = 'httpd -DFOREGROUND'", Workers{Depth: 1}},
 		{"command = 'nginx -t'\ntype = 'oneshot'", Workers{}},
