@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // Check is the command that must succeed before the service is started, restarted or reloaded
@@ -206,7 +207,7 @@ func (d *Definition) firstLine(program, servicePath string) (string, error) {
 		if err != nil || !st.Mode().IsRegular() || st.Mode()&0o111 == 0 {
 			continue
 		}
-		f, err := os.Open(file)
+		f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
 		if err != nil {
 			return "", err
 		}

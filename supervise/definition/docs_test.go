@@ -2,7 +2,9 @@ package definition
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -20,13 +22,10 @@ not ` + "`all`" + `, and not ending in ` + "`.DIGITS` or `.err`" + `. Files whos
 directories the later one wins, name by name. A file has at most %d KiB.
 
     # services.d/web.toml
-    command           = "starman --workers 8 --listen 127.0.0.1:5000 app.psgi"
+    command           = "starman --workers 8 --listen 127.0.0.1:5000 /srv/shop/current/app.psgi"
     working-directory = "/srv/shop/current"
     user              = "shop"
     environment-files = ["/srv/shop/shared/env"]
-
-    [ready]
-    tcp = "127.0.0.1:5000"
 
     [allow]
     hup = ["deploy"]
@@ -83,7 +82,9 @@ func reference() string {
 		}
 		b.WriteString("\n")
 	}
-	b.WriteString(commands + elsewhere)
+	b.WriteString(commands)
+	presetPage(&b)
+	b.WriteString(elsewhere)
 	for _, k := range Keys() {
 		if k.Systemd+k.Supervisord+k.Pebble != "" {
 			fmt.Fprintf(&b, "| `%s`%s | %s | %s | %s |\n", k.Name, later(k), spaced(k.Systemd), spaced(k.Supervisord), spaced(k.Pebble))
@@ -95,6 +96,120 @@ func reference() string {
 	}
 	return b.String()
 }
+
+// presetPage writes what gsv knows of each server.
+func presetPage(b *strings.Builder) {
+	b.WriteString(presetIntro)
+	for _, p := range presets {
+		d, _ := Parse("web", "web.toml", []byte("command = 'x'\npreset = '"+p.name+"'\n"), Defaults{})
+		quit := name(p.signals.Graceful)
+		if p.signals.Graceful == 0 {
+			quit = "as stop"
+		}
+		scale := "–"
+		if p.signals.ScaleUp != 0 {
+			scale = name(p.signals.ScaleUp) + " " + name(p.signals.ScaleDown)
+		}
+		var stop, exits []string
+		for _, step := range d.StopSequence {
+			stop = append(stop, name(step.Signal))
+			if step.Wait > 0 {
+				stop = append(stop, short(step.Wait))
+			}
+		}
+		for _, e := range d.SuccessExit {
+			if e.Signal != 0 {
+				exits = append(exits, name(e.Signal))
+			} else {
+				exits = append(exits, strconv.Itoa(e.Code))
+			}
+		}
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s | %s | %s |\n", p.name, name(p.signals.Reload), quit, strings.Join(stop, " "), scale, name(p.signals.Reopen), strings.Join(exits, " "))
+	}
+	b.WriteString(presetProof)
+	for _, p := range presets[1:] {
+		i := invocation{preset: p.name, program: p.name, inner: &invocation{preset: "starman", program: "starman"}}
+		fmt.Fprintf(b, "| `%s` | %s | %s |\n", p.name, shown(p, workersOf(i)), checked[p.name])
+	}
+	b.WriteString(presetKnown)
+	for _, p := range presets[1:] {
+		fmt.Fprintf(b, "- **%s**\n", p.name)
+		for _, k := range p.known {
+			fmt.Fprintf(b, "  - %s\n", k)
+		}
+	}
+	b.WriteString("\n")
+}
+
+func name(sig syscall.Signal) string {
+	if sig == 0 {
+		return "–"
+	}
+	return signalName(sig)
+}
+
+// shown says in words what a worker shows.
+func shown(p preset, w Workers) string {
+	s := w.Sign
+	var is []string
+	if s.Title != "" {
+		is = append(is, fmt.Sprintf("its title begins with `%s`", s.Title))
+	}
+	if s.Thread != "" {
+		is = append(is, fmt.Sprintf("it has a thread `%s`", s.Thread))
+	}
+	if s.Heartbeat != "" {
+		is = append(is, "it beats on its heartbeat file")
+	}
+	if s.Catches != 0 {
+		is = append(is, "it catches "+name(s.Catches))
+	}
+	if s.Defaults != 0 {
+		is = append(is, "not "+name(s.Defaults))
+	}
+	if p.wraps {
+		return "what the workers of the server behind it show"
+	}
+	if is == nil {
+		return "nothing: it has lived for min-uptime"
+	}
+	return strings.Join(is, ", ")
+}
+
+// checked says in words what each preset's check is.
+var checked = map[string]string{
+	"starman":      "the application is loaded as a worker loads it, with the same -I, -M and PLACK_ENV",
+	"start_server": "that of the server behind it, in --dir",
+	"unicorn":      "the configuration is read and the rackup file evaluated, with the same RACK_ENV",
+	"gunicorn":     "`gunicorn --check-config`, which loads the application",
+	"puma":         "puma reads its configuration and loads the application, without listening",
+	"uwsgi":        "none",
+	"php-fpm":      "`php-fpm -t`", "nginx": "`nginx -t`", "apache": "`apache2 -t`",
+}
+
+const presetIntro = `## Presets
+
+A preset is what gsv knows of a server. It is seen in the command where that is plain: the server by its name (` + "`starman`, `/usr/sbin/php-fpm8.2`, `plackup -s Starman`" + `), also
+behind ` + "`env NAME=value`, `exec`, `carton exec`, `bundle exec`, `perl -S`, `ruby -S`, `python -m gunicorn` and `sh -c \"exec …\"`" + `. ` + "`gsvctl status NAME`" + ` says which
+it is; ` + "`preset`" + ` sets another one, for a wrapper script of your own. Every key of a service file wins over its preset. A server must stay in the foreground.
+
+| preset | hup sends | quit | stop | ttin ttou | reopens its logs on | success exits |
+|---|---|---|---|---|---|---|
+`
+
+const presetProof = `
+A worker has *settled* when it shows that it has loaded its code, and has lived for min-uptime after that. A hup is done when all workers that were there before are
+gone and the new ones have settled. The check runs before an operator's start, restart and hup; where the command is not understood for certain there is none,
+and check-command can name one.
+
+| preset | what a worker shows | check |
+|---|---|---|
+`
+
+const presetKnown = `
+What is known not to work, with any supervisor:
+
+`
 
 const commands = `## Commands
 

@@ -20,6 +20,7 @@ func (d *draft) finish(r *reader) {
 	d.stop()
 	d.server()
 	d.reload()
+	d.foreground()
 	d.contradictions(r)
 }
 

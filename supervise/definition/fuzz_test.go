@@ -55,6 +55,37 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
+// Whatever the command is, what a preset derives from it is whole.
+func FuzzInvocation(f *testing.F) {
+	for _, a := range apps {
+		f.Add(a.command)
+	}
+	for _, s := range []string{"start_server -- start_server -- starman -D", "env A=b env", "sh -c 'exec sh -c \"exec starman\"'", "starman -I -- -", "gunicorn -c /dev/zero", "nginx -g", "perl -S", "puma -C /dev/stdin"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, command string) {
+		argv, fault := SplitCommand(command)
+		if fault != nil || len(argv) == 0 {
+			return
+		}
+		i := invoked(argv, "")
+		if len(i.prefix)+len(i.interp)+1+len(i.args) > len(argv)+strings.Count(command, " ") || i.program == "" && argv[0] != "" && i.plain {
+			t.Fatalf("%q: %+v", argv, i)
+		}
+		d := &Definition{Command: argv, Preset: i.preset, WorkingDirectory: "/nowhere"}
+		s := d.Server()
+		if s.Code != "" && (s.Relative == Unknown || s.Code[0] != '/') {
+			t.Fatalf("%q: %+v", argv, s)
+		}
+		if check, err := d.Check("/nowhere"); check != nil && (err != nil || check[0] == "" || !i.plain) {
+			t.Fatalf("%q: %q, %v", argv, check, err)
+		}
+		if w := workersOf(i); w.Depth == 0 && w != (Workers{}) {
+			t.Fatalf("%q: %+v", argv, w)
+		}
+	})
+}
+
 // The locator must find every key that the decoder finds, at a place where it is written.
 func FuzzLocate(f *testing.F) {
 	for _, s := range []string{everything, "a.b.c=1\n[a.d]\n'x y'.\"z\\u0041\" = 2", "a={b={c=1},d=[1,2,[3]]}", "a=\"\"\"\n]\\\"\"\"\"\nb='''x'''\n[c]\n[c.d]\ne=1979-05-27 07:32:00 # x"} {

@@ -1,7 +1,6 @@
 package definition
 
 import (
-	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -221,16 +220,8 @@ func (d *Definition) directive(file string, what *regexp.Regexp) (value string, 
 	if file == "" {
 		return "", false, true
 	}
-	f, err := os.Open(d.in(file))
+	src, err := readRegular(d.in(file), maxConfig)
 	if err != nil {
-		return "", false, false
-	}
-	defer f.Close()
-	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
-		return "", false, false
-	}
-	src, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
-	if err != nil || len(src) > maxConfig {
 		return "", false, false
 	}
 	all := what.FindAllStringSubmatch(string(src), -1)

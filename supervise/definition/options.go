@@ -133,7 +133,7 @@ var gunicornGrammar = grammar{
 }
 
 var uwsgiGrammar = grammar{
-	valued:   "chdir ini i yaml y yml json j xml x config emperor wsgi-file w module psgi rack p processes workers s socket http http-socket daemonize d",
+	valued:   "chdir ini i yaml y yml json j xml x config emperor wsgi-file w module psgi rack p processes workers s socket http http-socket daemonize d daemonize2",
 	bare:     "master M lazy-apps lazy need-app die-on-term enable-threads",
 	attached: "wspxiyjd", passes: true,
 }

@@ -178,6 +178,17 @@ func TestWarnings(t *testing.T) {
 		{"all in one word", `command = ["sleep 1"]`, `command: the program's name would be "sleep 1"`},
 		{"no user", "command='a'\nallow.hup=['no-such-user']", `allow.hup: there is no user "no-such-user" on this machine`},
 		{"no group", "command='a'\nallow.hup=['@no-such-group']", `allow.hup: there is no group "no-such-group" on this machine`},
+		{"starman -D", "command='starman -D app.psgi'", "command: starman goes into the background, and"},
+		{"unicorn -D", "command='bundle exec unicorn -c x --daemonize'", "command: unicorn goes into the background, and"},
+		{"gunicorn -D", "command='gunicorn -w 3 --daemon a:a'", "command: gunicorn goes into the background, and"},
+		{"start_server, inside", "command='start_server --port 1 -- starman -D'", "command: starman goes into the background, and"},
+		{"start_server", "command='start_server --daemonize --port 1 -- starman'", "command: start_server goes into the background, and"},
+		{"uwsgi", "command='uwsgi --ini x --daemonize /log'", "command: uwsgi goes into the background, and"},
+		{"php-fpm", "command='php-fpm8.2'", "command: php-fpm8.2 goes into the background, unless its configuration"},
+		{"php-fpm -D", "command='php-fpm8.2 -D'", "command: php-fpm8.2 goes into the background, and"},
+		{"nginx", "command='nginx'", "command: nginx goes into the background, unless its configuration"},
+		{"apache", "command='apache2'", "command: apache2 goes into the background, and"},
+		{"no check", "command='a'\ncheck-command=[]\ncheck-timeout='1s'", "check-timeout: has no effect"},
 		{"no restart", "command='a'\nrestart='no'\nstart-limit=3", "start-limit: has no effect"},
 	}
 	for _, tt := range tests {
@@ -190,7 +201,8 @@ func TestWarnings(t *testing.T) {
 	}
 	for _, src := range []string{
 		`command = ["sh", "-c", "exec a"]`, `command = ["sh", "-c", "cd /x && exec a"]`, `command = "sh script.sh"`, `command = ["sh", "-c"]`,
-		`command = ["sh", "x.sh", "-c", "y"]`, `command = ["dash", "-c", "exec \"$@\"", "sh", "a"]`,
+		`command = "nginx -c x -g 'daemon off;'"`, `command = "nginx -t"` + "\ntype = 'oneshot'", `command = "mine -D"` + "\npreset = 'starman'", `command = "httpd -DFOREGROUND"`, `command = "apache2 -X"`,
+		`command = "php-fpm8.2 --nodaemonize"`, `check-command = ["sh", "-c", "a && b"]` + "\ncommand = 'a'", `command = ["sh", "x.sh", "-c", "y"]`, `command = ["dash", "-c", "exec \"$@\"", "sh", "a"]`,
 	} {
 		if d := parse(t, src); len(d.Warnings) != 0 {
 			t.Errorf("%s:\n%s", src, d.Warnings)

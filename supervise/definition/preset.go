@@ -16,7 +16,10 @@ type preset struct {
 	wraps   bool                                                             // it starts a server, whose workers are its grandchildren
 	look    func(*Definition, invocation) Server                             // see Server; nil = nothing is known
 	check   func(*Definition, invocation, string) (argv []string, err error) // see Check; nil = there is none
-	known   []string                                                         // what is known not to work, a sentence each
+	// background is the option that sends it into the background, or the one that is missing to
+	// keep it from that; both "" if it stays. sure is false if its configuration may say otherwise.
+	background func(invocation) (leave, add string, sure bool)
+	known      []string // what is known not to work, a sentence each
 }
 
 // stopTimeout is what the first step of a stop waits unless stop-timeout says otherwise.
@@ -36,24 +39,54 @@ var presets = []preset{
 	// workers finish, TERM cuts their requests (Starman::Server, Net::Server::PreFork).
 	{name: "starman",
 		signals: PresetSignals{Reload: syscall.SIGHUP, Graceful: syscall.SIGQUIT, ScaleUp: syscall.SIGTTIN, ScaleDown: syscall.SIGTTOU},
-		stop:    gracefully(syscall.SIGQUIT, syscall.SIGTERM), workers: starmanWorkers, look: lookStarman, check: checkStarman},
+		stop:    gracefully(syscall.SIGQUIT, syscall.SIGTERM), workers: starmanWorkers, look: lookStarman, check: checkStarman,
+		background: leaveOut(plackGrammar, "D", "daemonize"),
+		known: []string{
+			"With --preload-app, and with plackup -s Starman without -L Delayed, HUP never loads new code: hup restarts or refuses, and says why.",
+			"Modules that -M loads are those of the start.",
+			"With code that does not load, HUP takes the service down until the code is mended, though the port stays open; the check keeps what it can catch from getting there.",
+			"About one new connection is lost in a reload at 150 connections a second; with two --listen nearly none. No request is answered while the code loads.",
+			"A worker on a busy keep-alive connection never ends by itself: drain-timeout ends it. Uploads that are under way at HUP are lost before 0.4017.",
+			"With -e, or options that are not known here, there is no check.",
+		}},
 
 	// It starts a new server beside the old one on HUP and passes TERM on (Server::Starter). QUIT
 	// would end it and leave its server behind.
 	{name: "start_server",
-		signals: PresetSignals{Reload: syscall.SIGHUP, Graceful: syscall.SIGTERM},
-		wraps:   true},
+		signals:    PresetSignals{Reload: syscall.SIGHUP, Graceful: syscall.SIGTERM},
+		wraps:      true,
+		background: leaveOut(starterGrammar, "daemonize"),
+		known: []string{
+			"Its default --signal-on-hup=TERM cuts the requests of the old server: give --signal-on-hup=QUIT --signal-on-term=QUIT for Starman.",
+			"It ends the old server as soon as the new one has lived for --interval, loaded or not: with code that does not load the service is down, unless the server preloads.",
+			"TTIN, TTOU, QUIT and USR1 have no meaning to it; QUIT and USR1 would end it and leave its server behind.",
+			"With --envdir, or a server behind it that has no check, there is no check.",
+		}},
 
 	// unicorn(1), SIGNALS.
 	{name: "unicorn",
 		signals: PresetSignals{Reload: syscall.SIGHUP, Graceful: syscall.SIGQUIT, ScaleUp: syscall.SIGTTIN, ScaleDown: syscall.SIGTTOU, Reopen: syscall.SIGUSR1},
-		stop:    gracefully(syscall.SIGQUIT, syscall.SIGTERM), workers: unicornWorkers, look: lookUnicorn, check: checkUnicorn},
+		stop:    gracefully(syscall.SIGQUIT, syscall.SIGTERM), workers: unicornWorkers, look: lookUnicorn, check: checkUnicorn,
+		background: leaveOut(unicornGrammar, "D", "daemonize"),
+		known: []string{
+			"With code that does not load, HUP takes the service down until the code is mended; with preload_app the old code goes on, which is reported by the line in its log.",
+			"No request is answered while the code loads.",
+			"HUP sets the number of workers to that of the configuration file.",
+			"unicorn_rails and rackup files that do not end in .ru have no check.",
+		}},
 
 	// QUIT and INT are its fast stops (docs.gunicorn.org, signal handling).
 	{name: "gunicorn",
 		signals: PresetSignals{Reload: syscall.SIGHUP, Graceful: syscall.SIGTERM, ScaleUp: syscall.SIGTTIN, ScaleDown: syscall.SIGTTOU, Reopen: syscall.SIGUSR1},
 		stop:    gracefully(syscall.SIGTERM, syscall.SIGQUIT), workers: always(Workers{Depth: 1, Sign: Sign{Heartbeat: "wgunicorn-"}}),
-		look: lookGunicorn, check: withOption("--check-config", nil)},
+		look: lookGunicorn, check: withOption("--check-config", nil),
+		background: leaveOut(gunicornGrammar, "D", "daemon"),
+		known: []string{
+			"With --preload or preload_app = True HUP never loads new code: hup restarts or refuses, and says why. One that the configuration file computes is not seen.",
+			"With code that does not load, the master ends with status 3 on HUP, and the service is down.",
+			"HUP sets the number of workers to that of the configuration.",
+			"QUIT and INT cut requests.",
+		}},
 
 	// USR1 is the phased restart, HUP stops a puma without stdout_redirect. After its graceful
 	// stop it sends itself the TERM that it got (Puma::Launcher, raise_exception_on_sigterm).
@@ -61,36 +94,66 @@ var presets = []preset{
 		signals: PresetSignals{Reload: syscall.SIGUSR1, Graceful: syscall.SIGTERM, ScaleUp: syscall.SIGTTIN, ScaleDown: syscall.SIGTTOU},
 		stop:    gracefully(syscall.SIGTERM, syscall.SIGQUIT), exits: []ExitMatch{{Signal: syscall.SIGTERM}},
 		workers: always(Workers{Depth: 1, Sign: Sign{Thread: "puma srv"}, Solo: Sign{Thread: "puma srv"}}),
-		look:    lookPuma, check: checkPuma},
+		look:    lookPuma, check: checkPuma,
+		known: []string{
+			"With preload_app!, and without workers, there is no phased restart: on USR1 puma executes itself anew in the same process, and nobody answers meanwhile (0.7 s and more); with code that does not load the service is then down.",
+			"With code that does not load, a phased restart stays at the first worker, and goes on by itself when the code is mended; the other workers serve the old code.",
+			"HUP stops a puma that has no stdout_redirect; QUIT cuts requests.",
+		}},
 
 	// TERM is a brutal reload unless --die-on-term is given; INT and QUIT cut requests, and no
 	// signal stops it gracefully (uwsgi-docs, Management).
 	{name: "uwsgi",
-		signals: PresetSignals{Reload: syscall.SIGHUP},
-		stop:    gracefully(syscall.SIGINT, syscall.SIGQUIT),
-		workers: always(Workers{Depth: 1, Sign: Sign{Catches: syscall.SIGUSR2}, Solo: Sign{Catches: syscall.SIGUSR2}}),
-		look:    lookUwsgi},
+		signals:    PresetSignals{Reload: syscall.SIGHUP},
+		stop:       gracefully(syscall.SIGINT, syscall.SIGQUIT),
+		workers:    always(Workers{Depth: 1, Sign: Sign{Catches: syscall.SIGUSR2}, Solo: Sign{Catches: syscall.SIGUSR2}}),
+		look:       lookUwsgi,
+		background: leaveOut(uwsgiGrammar, "d", "daemonize", "daemonize2"),
+		known: []string{
+			"No signal stops it gracefully: quit and stop cut requests. For a graceful one give it hook-master-start = unix_signal:15 gracefully_kill_them_all, and write stop-signal = \"TERM\" here.",
+			"Without need-app, code that does not load is served as errors by workers that look well, and hup calls it reloaded; with need-app uwsgi ends. Give a check-command.",
+			"Without a master HUP ends it; it is seen where no configuration file is used. An emperor's vassals are not looked at.",
+			"TTIN and TTOU do not change the number of workers.",
+		}},
 
 	// php-fpm(8), SIGNALS. USR2 executes it anew in the same process.
 	{name: "php-fpm",
 		signals: PresetSignals{Reload: syscall.SIGUSR2, Graceful: syscall.SIGQUIT, Reopen: syscall.SIGUSR1},
 		stop:    gracefully(syscall.SIGQUIT, syscall.SIGTERM),
 		workers: always(Workers{Depth: 1, Sign: Sign{Title: "php-fpm: pool"}, Solo: Sign{Title: "php-fpm: master process"}}),
-		look:    notRelative, check: withOption("-t", &fpmGrammar)},
+		look:    notRelative, check: withOption("-t", &fpmGrammar),
+		background: fpmBackground,
+		known: []string{
+			"Without process_control_timeout in its configuration, USR2 and QUIT cut requests.",
+			"With a configuration that does not load it ends with status 78 on USR2; the check keeps that from happening.",
+			"Scripts are read at each request: a deploy is live without a reload, opcache apart.",
+			"It has no signal for the number of workers.",
+		}},
 
 	// nginx.org, Controlling nginx.
 	{name: "nginx",
 		signals: PresetSignals{Reload: syscall.SIGHUP, Graceful: syscall.SIGQUIT, Reopen: syscall.SIGUSR1},
 		stop:    gracefully(syscall.SIGQUIT, syscall.SIGTERM),
 		workers: always(Workers{Depth: 1, Sign: Sign{Title: "nginx: worker process"}}),
-		look:    notRelative, check: withOption("-t", &nginxGrammar)},
+		look:    notRelative, check: withOption("-t", &nginxGrammar),
+		background: nginxBackground,
+		known: []string{
+			"With a configuration that does not load HUP changes nothing: the workers stay, and hup fails; the check says so before.",
+			"Idle keep-alive connections are closed. It has no signal for the number of workers.",
+		}},
 
 	// httpd.apache.org, Stopping and Restarting: USR1 is graceful, HUP cuts requests, WINCH is the
 	// graceful stop.
 	{name: "apache",
 		signals: PresetSignals{Reload: syscall.SIGUSR1, Graceful: syscall.SIGWINCH},
 		stop:    gracefully(syscall.SIGWINCH, syscall.SIGTERM),
-		workers: always(Workers{Depth: 1}), look: notRelative, check: withOption("-t", &apacheGrammar, "k")},
+		workers: always(Workers{Depth: 1}), look: notRelative, check: withOption("-t", &apacheGrammar, "k"),
+		background: apacheBackground,
+		known: []string{
+			"Its children show nothing when they have started: they count once they have lived for min-uptime.",
+			"With a configuration that does not load it ends with status 1 on USR1; the check keeps that from happening.",
+			"HUP cuts requests. It has no signal for the number of workers. apache2ctl and httpd-foreground are no plain commands: name apache2 or httpd itself.",
+		}},
 }
 
 func presetByName(name string) preset {

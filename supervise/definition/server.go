@@ -71,3 +71,13 @@ type Server struct {
 	Relative Relation // the code is reached relative to the working directory
 	Code     string   // the directory that the code is loaded from, absolute, links not resolved; "" = not known
 }
+
+// Counts reports whether a reload sets the number of the server's workers to what its own
+// configuration says, so that there may be more or fewer of them after it.
+func (d *Definition) Counts() bool {
+	switch d.Preset {
+	case "nginx", "apache", "php-fpm", "uwsgi", "unicorn", "gunicorn":
+		return true
+	}
+	return false
+}
