@@ -42,9 +42,6 @@ func (s *Supervisor) begin() error {
 	if s.null, err = os.OpenFile(os.DevNull, os.O_RDWR, 0); err != nil {
 		return err
 	}
-	if s.bootID, err = procfs.BootID(); err != nil {
-		return err
-	}
 	go func() { // it may be on a disk that hangs
 		if err := logs.CheckDir(s.opts.LogDir); err != nil {
 			s.say("output will be dropped: " + err.Error())

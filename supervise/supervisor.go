@@ -12,6 +12,7 @@ import (
 	"gsv/supervise/definition"
 	"gsv/supervise/guardian"
 	"gsv/supervise/logs"
+	"gsv/supervise/procfs"
 )
 
 // Options are what a Supervisor is made of.
@@ -90,6 +91,9 @@ func New(o Options) (*Supervisor, error) {
 		store: store{dir: o.RunDir}, journal: journal{last: uint64(time.Now().UnixMilli())}, applying: make(chan struct{}, 1), started: now(), pid: os.Getpid(),
 	}
 	var err error
+	if s.bootID, err = procfs.BootID(); err != nil {
+		return nil, err
+	}
 	if s.pump, err = logs.NewPump(logs.Options{Dir: filepath.Join(o.RunDir, "log"), Drained: s.drained, Problem: s.logProblem}); err != nil {
 		return nil, err
 	}
