@@ -70,7 +70,7 @@ func reasons(s *status.Service, failed *status.Operation, now time.Time) []strin
 	said := []string{stateOf(s, now)}
 	say := func(format string, args ...any) { said = append(said, sentence(fmt.Sprintf(format, args...))) }
 	if e := s.LastExit; e != nil && s.State != status.Invalid {
-		say("its last run ended %s ago: %s", control.Age(now.Sub(e.At)), control.ExitText(e))
+		say("Its last run ended %s ago: %s", control.Age(now.Sub(e.At)), control.ExitText(e))
 	}
 	switch r := s.LastReload; {
 	case r != nil && r.Result == status.Failed:
@@ -78,26 +78,26 @@ func reasons(s *status.Service, failed *status.Operation, now time.Time) []strin
 		if failed != nil && failed.ID == r.Operation {
 			why, by = cmp.Or(failed.Error, why), cmp.Or(failed.By.User, by)
 		}
-		say("the last reload%s failed %s ago, after %s (operation %s): %s", from(by), control.Age(now.Sub(r.At)), control.Seconds(r.Seconds), r.Operation,
+		say("The last reload%s failed %s ago, after %s (operation %s): %s", from(by), control.Age(now.Sub(r.At)), control.Seconds(r.Seconds), r.Operation,
 			cmp.Or(why, "why is not known any more"))
 	case failed != nil:
-		say("the last %s%s failed %s ago, after %s (operation %s): %s", failed.Verb, from(failed.By.User), control.Age(now.Sub(failed.Ended)),
+		say("The last %s%s failed %s ago, after %s (operation %s): %s", failed.Verb, from(failed.By.User), control.Age(now.Sub(failed.Ended)),
 			control.Seconds(failed.Seconds(now)), failed.ID, cmp.Or(failed.Error, "why is not known"))
 	}
 	switch {
 	case s.Stale:
-		say("it is STALE: %s", cmp.Or(s.StaleReason, "its code is of an older release"))
+		say("It is STALE: %s", cmp.Or(s.StaleReason, "its code is of an older release"))
 	case s.StaleReason != "":
-		say("whether its code is that of today's release is not known: %s", s.StaleReason)
+		say("Whether its code is that of today's release is not known: %s", s.StaleReason)
 	}
 	if s.Pending {
-		say("changes of its service file wait for a restart")
+		say("Changes of its service file wait for a restart")
 	}
 	if s.NextStart != nil {
-		say("next try %s", control.Until(*s.NextStart, now))
+		say("Next try %s", control.Until(*s.NextStart, now))
 	}
 	if todo := todo(s, failed); todo != "" {
-		say("what to do: %s", todo)
+		say("What to do: %s", todo)
 	}
 	return said
 }
@@ -135,7 +135,8 @@ func stateOf(s *status.Service, now time.Time) string {
 	if len(parts) > 0 {
 		text += " (" + strings.Join(parts, ", ") + ")"
 	}
-	if s.Reason != "" {
+	ended := s.State == status.Backoff || s.State == status.Exited || s.State == status.Fatal
+	if s.Reason != "" && !(ended && s.LastExit != nil) { // which is told next
 		text += ": " + s.Reason
 	}
 	return sentence(text)
@@ -171,7 +172,7 @@ func from(user string) string {
 	return " (by " + user + ")"
 }
 
-// sentence ends with a full stop, and begins as what follows a verdict's colon does.
+// sentence ends with a full stop.
 func sentence(text string) string {
 	text = strings.TrimSpace(text)
 	if strings.HasSuffix(text, ".") {

@@ -101,15 +101,15 @@ func TestWhy(t *testing.T) {
 		want []string // in this order
 		not  string
 	}{
-		{name: "well", set: processes(now), want: []string{"web@app01: running and ready for 1m0s (pid 100, 2 (4-2) workers, generation 3).\n", "  log\n  | last line\n"}, not: "what to do"},
+		{name: "well", set: processes(now), want: []string{"web@app01: running and ready for 1m0s (pid 100, 2 (4-2) workers, generation 3).\n", "  log\n  | last line\n"}, not: "What to do"},
 		{
 			name: "a reload failed", set: func(s *status.Service) { s.Release, s.LastReload = "41", reload },
 			past: []status.Operation{
 				{ID: "1a2f", Verb: "hup", Service: "web", Result: status.Failed, Error: "check-command exited 255 (nothing was signalled)", By: status.Caller{User: "deploy"}, Log: []string{"syntax\x1b error"}},
 				{ID: "1a30", Verb: "usr1", Service: "web", Result: status.OK},
 			},
-			want: []string{"running and ready", "release 41", "the last reload (by deploy) failed 2m0s ago, after 0.4 s (operation 1a2f): check-command exited 255 (nothing was signalled).",
-				"what to do: mend the code, then gsvctl hup web.\n  | syntax\x1b error\n  log\n"},
+			want: []string{"running and ready", "release 41", "The last reload (by deploy) failed 2m0s ago, after 0.4 s (operation 1a2f): check-command exited 255 (nothing was signalled).",
+				"What to do: mend the code, then gsvctl hup web.\n  | syntax\x1b error\n  log\n"},
 		},
 		{name: "of whom nothing else is known", set: func(s *status.Service) { s.LastReload = reload }, want: []string{"(by deploy) failed 2m0s ago", "check-command exited 255"}},
 		{
@@ -118,10 +118,10 @@ func TestWhy(t *testing.T) {
 				s.LastExit, s.NextStart = &status.Exit{Code: 255, At: ago(3.5)}, new(now.Add(time.Hour))
 			},
 			past: []status.Operation{{ID: "1a2f", Verb: "start", Service: "web", Result: status.Failed, Error: "exit 255", Ended: ago(60.5), Started: ago(61.5), Log: []string{"cannot bind"}}},
-			want: []string{"web@app01: backoff for 1m0s (generation 1, 12 restarts): exit 255.", "its last run ended 3s ago: exit 255.", "the last start failed 1m0s ago, after 1.0 s", "next try in 59m59s.",
+			want: []string{"web@app01: backoff for 1m0s (generation 1, 12 restarts).", "Its last run ended 3s ago: exit 255.", "The last start failed 1m0s ago, after 1.0 s", "Next try in 59m59s.",
 				"gsvctl restart web, or wait", "  | cannot bind\n"},
 		},
-		{name: "fatal", set: func(s *status.Service) { s.State, s.Ready, s.Pid = status.Fatal, false, 0 }, want: []string{"fatal for", "what to do: mend it, then gsvctl start web."}},
+		{name: "fatal", set: func(s *status.Service) { s.State, s.Ready, s.Pid = status.Fatal, false, 0 }, want: []string{"fatal for", "What to do: mend it, then gsvctl start web."}},
 		{name: "bad file", set: func(s *status.Service) {
 			s.State, s.Reason, s.Pid = status.Invalid, "its service file cannot be used", 0
 		}, want: []string{"invalid", "gsvctl apply"}},
@@ -130,13 +130,13 @@ func TestWhy(t *testing.T) {
 		{name: "stale", set: func(s *status.Service) {
 			s.Stale, s.StaleReason, s.Pending = true, "the directory is /srv/41, current is /srv/42", true
 		},
-			want: []string{"it is STALE: the directory is /srv/41, current is /srv/42.", "changes of its service file wait for a restart.", "what to do: gsvctl restart web."}},
+			want: []string{"It is STALE: the directory is /srv/41, current is /srv/42.", "Changes of its service file wait for a restart.", "What to do: gsvctl restart web."}},
 		{name: "unknown whether stale", set: func(s *status.Service) { s.StaleReason = "the command does not tell where its code is" },
 			want: []string{"not known: the command does not tell"}, not: "STALE"},
 		{name: "stopped", set: func(s *status.Service) { s.State, s.Want, s.Pid = status.Stopped, "down", 0 },
 			past: []status.Operation{{ID: "1", Verb: "start", Service: "web", Result: status.Failed, Error: "old"}, {ID: "2", Verb: "stop", Service: "web", Result: status.OK}},
 			want: []string{"stopped for 1m0s", "gsvctl start web."}, not: "old"},
-		{name: "a oneshot", set: func(s *status.Service) { s.State, s.Pid = status.Exited, 0 }, want: []string{"exited, and did what it was to do, for 1m0s"}, not: "what to do"},
+		{name: "a oneshot", set: func(s *status.Service) { s.State, s.Pid = status.Exited, 0 }, want: []string{"exited, and did what it was to do, for 1m0s"}, not: "What to do"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := newSite(t, "web")
