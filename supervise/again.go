@@ -26,27 +26,14 @@ func (s *Supervisor) signalAgain(d delivery) {
 const signalApart = 30 * time.Millisecond
 
 func (s *Supervisor) sendAgain(d delivery) {
-	op := s.ops.byID[d.op]
-	if live := d.svc.state.Live(); op == nil || live == nil || live.Gen != d.gen {
+	if live := d.svc.state.Live(); live == nil || live.Gen != d.gen {
 		s.step(d.svc, lifecycle.Delivered{Op: d.op, Err: "its main process ended before the last signal was sent"})
 		return
 	}
-	op.left--
+	d.left--
 	s.token++
 	s.tokens[s.token] = d
 	s.guardian.Signal(s.token, d.svc.name, uint64(d.gen), d.sig, false)
-}
-
-// reloadMoment is how long a main process must live after it has taken the
-// reload signal: one that has no handler after all is gone by then.
-const reloadMoment = 150 * time.Millisecond
-
-// settleReload ends a reload well, if its main process does not end of it:
-// lifecycle tells otherwise then.
-func (s *Supervisor) settleReload(d delivery) {
-	s.whenTaken(d, func() {
-		s.due.add(now().Add(reloadMoment), nil, func() { s.step(d.svc, lifecycle.Delivered{Op: d.op}) })
-	})
 }
 
 // whenTaken has do called by the loop when a signal has been taken by the main

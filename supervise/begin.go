@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -135,7 +136,7 @@ func (s *Supervisor) resume(records map[string]record, found *findings, newGuard
 	for _, name := range slices.Sorted(maps.Keys(records)) {
 		rec := records[name]
 		svc := s.add(name)
-		svc.bad, svc.gone, svc.state, svc.since, svc.lastReload = rec.Bad, rec.Gone, rec.State, rec.Since, rec.LastReload
+		svc.bad, svc.gone, svc.state, svc.since, svc.lastReload, svc.mark = rec.Bad, rec.Gone, rec.State, rec.Since, rec.LastReload, rec.Mark
 		if d := s.parse(name, rec.Definition); d != nil {
 			s.use(svc, d)
 		}
@@ -333,7 +334,9 @@ func (s *Supervisor) endUnknown(found *findings) {
 		if slices.Contains(found.taken, p.Key) {
 			continue
 		}
-		if !p.Ended || p.Left {
+		if isHelper := strings.HasPrefix(p.Key, helperKey); isHelper && (!p.Ended || p.Left) {
+			s.guardian.Signal(0, p.Key, p.N, syscall.SIGKILL, true) // what it was run for runs it again
+		} else if !p.Ended || p.Left {
 			s.say(fmt.Sprintf("%s: run %d (pid %d) is of a service that is not known any more; it is being ended", p.Key, p.N, p.Pid))
 			s.guardian.Stop(p.Key, p.N, syscall.SIGTERM, true)
 			s.due.add(now().Add(lifecycle.CleanWait), nil, func() { s.guardian.Signal(0, p.Key, p.N, syscall.SIGKILL, true) })

@@ -10,16 +10,15 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"gsv/supervise/definition"
 	"gsv/supervise/lifecycle"
-	"gsv/supervise/procfs"
 	"gsv/supervise/status"
 )
 
 // commands are the verbs that lifecycle decides about; all others send a signal.
 var commands = map[string]lifecycle.Verb{
 	"start": lifecycle.DoStart, "stop": lifecycle.DoStop, "restart": lifecycle.DoRestart,
-	"once": lifecycle.DoOnce, "quit": lifecycle.DoQuit,
+	"once": lifecycle.DoOnce, "quit": lifecycle.DoQuit, "hup": lifecycle.DoReload,
+	"ttin": lifecycle.DoScale, "ttou": lifecycle.DoScale,
 }
 
 // Do begins to carry out a verb, or finds the operation of the same ID, and
@@ -28,12 +27,16 @@ func (s *Supervisor) Do(ctx context.Context, r status.Request) (status.Operation
 	if r.ID == "" {
 		r.ID = newID()
 	}
-	verb, plain := commands[r.Verb]
-	c := lifecycle.Command{Op: lifecycle.OpID(r.ID), Verb: verb}
+	verb, decided := commands[r.Verb]
+	c := lifecycle.Command{Op: lifecycle.OpID(r.ID), Verb: verb, NoCheck: r.NoCheck, Reset: r.Reset, Count: max(r.Count, 1)}
+	if r.Verb == "ttou" {
+		c.Count = -c.Count
+	}
 	target := 0
-	if !plain {
+	if !decided {
+		c.Verb = lifecycle.DoSignal
 		var err error
-		if c.Verb, c.Signal, target, err = s.aim(ctx, r); err != nil {
+		if c.Signal, target, err = s.aim(ctx, r); err != nil {
 			return status.Operation{}, err
 		}
 	}
@@ -66,20 +69,14 @@ func (s *Supervisor) accept(r status.Request, c lifecycle.Command, target int) (
 	if pid := svc.pid(); target != 0 && pid != target {
 		return status.Operation{}, problem(409, 1, r.Service, fmt.Sprintf("main process %d ended before the signal was sent", target))
 	}
-	if c.Verb == lifecycle.DoReload && len(svc.state.Runs) == 0 && svc.state.Want != lifecycle.Down {
+	down := len(svc.state.Runs) == 0 || svc.state.Phase() == lifecycle.Stopping
+	if c.Verb == lifecycle.DoReload && down && (svc.state.Want != lifecycle.Down || r.OrStart) {
 		c.Verb = lifecycle.DoStart
-	}
-	if c.Verb == lifecycle.DoStart {
-		c.Signal = 0
 	}
 	op := &operation{svc: svc, Operation: status.Operation{ID: r.ID, Verb: r.Verb, Service: r.Service, By: r.By,
 		Started: time.Now().Round(time.Millisecond), Pid: svc.pid(), Generation: svc.state.Gen}}
 	if r.Verb == "hup" && c.Verb == lifecycle.DoStart {
 		op.As = "start"
-	}
-	op.late = c.Verb == lifecycle.DoReload && svc.state.Phase() == lifecycle.Starting && !r.Force
-	if r.Count > 1 {
-		op.left = r.Count - 1
 	}
 	op.Bound = bound(svc, c.Verb).Seconds()
 	if c.Signal != 0 {
@@ -154,8 +151,25 @@ func bound(svc *service, v lifecycle.Verb) time.Duration {
 		return quit + lifecycle.KillGrace
 	case lifecycle.DoRestart:
 		return stop + lifecycle.KillGrace + start
+	case lifecycle.DoReload:
+		return reloadBound(svc)
+	case lifecycle.DoScale:
+		return svc.policy.ReloadTimeout
 	}
 	return time.Second
+}
+
+// reloadBound is how long a reload may take that makes no progress at all.
+func reloadBound(svc *service) time.Duration {
+	p := svc.policy
+	if p.DrainTimeout == 0 {
+		return 0
+	}
+	d := p.ReloadTimeout + p.DrainTimeout
+	if p.Check {
+		d += svc.def.CheckTimeout
+	}
+	return d
 }
 
 func refusal(svc *service, r status.Request, err error) *status.Problem {
@@ -188,82 +202,35 @@ func problem(httpStatus, exit int, service, detail string) *status.Problem {
 
 // aim finds out which signal a verb sends and whether the main process can
 // take it. It is called by whoever asks, not by the loop, for it reads /proc.
-func (s *Supervisor) aim(ctx context.Context, r status.Request) (v lifecycle.Verb, sig syscall.Signal, pid int, err error) {
-	var def *definition.Definition
-	known, starting, gen := false, false, 0
+func (s *Supervisor) aim(ctx context.Context, r status.Request) (sig syscall.Signal, pid int, err error) {
+	known := false
 	if e := s.call(ctx, func() {
 		var svc *service
 		if known = s.ops.get(r.ID) != nil; known {
 			return
 		}
 		if svc, err = s.usable(r.Service); err == nil {
-			def, pid, gen = svc.def, svc.pid(), svc.state.Gen
-			starting = svc.state.Phase() == lifecycle.Starting
+			pid = svc.pid()
 		}
 	}); e != nil {
-		return 0, 0, 0, problem(503, 6, r.Service, e.Error())
+		return 0, 0, problem(503, 6, r.Service, e.Error())
 	}
 	if err != nil || known {
-		return 0, 0, 0, err
+		return 0, 0, err
 	}
-	v, own := lifecycle.DoSignal, true
-	switch r.Verb {
-	case "hup":
-		v, sig = lifecycle.DoReload, def.Signals.Reload
-		if r.OrStart && pid == 0 {
-			v = lifecycle.DoStart
-		}
-	case "ttin":
-		sig = def.Signals.ScaleUp
-	case "ttou":
-		sig = def.Signals.ScaleDown
-	default:
-		own = false
-		sig = unix.SignalNum("SIG" + strings.TrimPrefix(r.Signal, "SIG"))
-	}
+	sig = unix.SignalNum("SIG" + strings.TrimPrefix(r.Signal, "SIG"))
 	if sig == 0 {
-		return 0, 0, 0, problem(400, 2, r.Service, fmt.Sprintf("%s: there is no such signal here: %q", r.Verb, r.Signal))
+		return 0, 0, problem(400, 2, r.Service, fmt.Sprintf("%s: there is no such signal here: %q", r.Verb, r.Signal))
 	}
-	if pid == 0 || r.Force || !own && endsOrStops(sig) || v == lifecycle.DoReload && starting {
-		return v, sig, pid, nil
+	if pid == 0 || r.Force || endsOrStops(sig) {
+		return sig, pid, nil
 	}
-	if r.Verb == "ttou" {
-		if p := neverBelowOne(r, pid); p != nil {
-			return 0, 0, 0, p
-		}
-	}
-	caught, ignored, e := procfs.Catches(pid, sig)
-	switch {
-	case errors.Is(e, unix.ESRCH) || caught:
-		return v, sig, pid, nil
-	case e != nil:
-		return 0, 0, 0, problem(409, 1, r.Service, e.Error())
-	}
-	name := signalName(sig)
-	detail := fmt.Sprintf("main process %d does not handle %s, which would end it; nothing was sent", pid, name)
-	if ignored {
-		detail = fmt.Sprintf("main process %d ignores %s; nothing was sent", pid, name)
-	}
-	p := problem(409, 1, r.Service, notDone(r.Verb, pid, gen)+detail)
-	if own {
-		p.Hint = "gsvctl restart " + r.Service + " starts it anew"
-	} else {
+	if why := uncaught(pid, sig, time.Time{}); why != "" {
+		p := problem(409, 1, r.Service, why)
 		p.Hint = "--force sends it nevertheless"
+		return 0, 0, p
 	}
-	return 0, 0, 0, p
-}
-
-// neverBelowOne refuses to take a server's last worker away.
-func neverBelowOne(r status.Request, pid int) *status.Problem {
-	workers, err := procfs.Children(pid)
-	if n := max(r.Count, 1); err != nil || len(workers) == 0 || n < len(workers) {
-		return nil
-	}
-	p := problem(409, 1, r.Service, fmt.Sprintf("has %d workers, and one must stay; nothing was sent", len(workers)))
-	if len(workers) > 1 {
-		p.Hint = fmt.Sprintf("gsvctl ttou -n %d %s", len(workers)-1, r.Service)
-	}
-	return p
+	return sig, pid, nil
 }
 
 // endsOrStops reports whether a signal is meant to do to a process what it

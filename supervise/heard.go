@@ -16,6 +16,9 @@ import (
 
 // heard takes what the guardian tells.
 func (s *Supervisor) heard(ev guardian.Event) {
+	if s.heardHelper(ev) {
+		return
+	}
 	switch ev := ev.(type) {
 	case guardian.Started:
 		if svc, r := s.find(ev.Key, ev.N); r != nil {
@@ -204,10 +207,11 @@ func list(procs []procfs.Proc) string {
 
 // A delivery is a signal on its way, and who waits to hear of it.
 type delivery struct {
-	svc *service
-	op  lifecycle.OpID
-	gen int
-	sig syscall.Signal
+	svc  *service
+	op   lifecycle.OpID
+	gen  int
+	sig  syscall.Signal
+	left int // how often it is to be sent again
 }
 
 // kill has the guardian send a signal.
@@ -223,14 +227,8 @@ func (s *Supervisor) kill(svc *service, k lifecycle.Kill) {
 		s.guardian.Stop(svc.name, uint64(k.Gen), k.Signal, k.Group)
 		return
 	}
-	if op := s.ops.byID[k.Op]; op != nil && op.late {
-		if caught, _, err := procfs.Catches(r.pid, k.Signal); err == nil && !caught {
-			s.step(svc, lifecycle.Delivered{Op: k.Op, Err: fmt.Sprintf("main process %d does not handle %s; nothing was sent", r.pid, signalName(k.Signal))})
-			return
-		}
-	}
 	s.token++
-	s.tokens[s.token] = delivery{svc, k.Op, k.Gen, k.Signal}
+	s.tokens[s.token] = delivery{svc, k.Op, k.Gen, k.Signal, max(k.Count, 1) - 1}
 	s.guardian.Signal(s.token, svc.name, uint64(k.Gen), k.Signal, k.Group)
 }
 
@@ -240,12 +238,12 @@ func (s *Supervisor) delivered(ev guardian.Signalled) {
 		return
 	}
 	delete(s.tokens, ev.Token)
-	if ev.Errno == 0 && s.ops.more(d.op) {
+	if ev.Errno == 0 && d.left > 0 {
 		s.signalAgain(d)
 		return
 	}
-	if op := s.ops.byID[d.op]; ev.Errno == 0 && op != nil && op.Verb == "hup" {
-		s.settleReload(d)
+	if rl := d.svc.state.Reload; ev.Errno == 0 && rl != nil && rl.Op == d.op {
+		s.whenTaken(d, func() { s.step(d.svc, lifecycle.Delivered{Op: d.op}) })
 		return
 	}
 	why := ""

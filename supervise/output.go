@@ -20,22 +20,23 @@ const (
 	andMore    = "(and more: see its log)"
 )
 
-// attemptLog reads the last n lines that run gen wrote, and has done called
-// with them by the loop.
-func (s *Supervisor) attemptLog(svc *service, gen, n int, done func([]string)) {
-	file, ok := svc.out.(*logs.File)
-	if !ok {
-		done(nil)
-		return
+// attemptLines are the last n lines that a run wrote since mark, where that is
+// not -1. It may take long.
+func (s *Supervisor) attemptLines(file *logs.File, key logs.Key, mark int64, n int) []string {
+	ctx, cancel := context.WithTimeout(context.Background(), syncTime)
+	defer cancel()
+	s.pump.Sync(ctx, key)
+	if mark < 0 {
+		return attempt(file, key.Gen, n)
 	}
-	key := logs.Key{Name: svc.name, Gen: gen}
-	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), syncTime)
-		defer cancel()
-		s.pump.Sync(ctx, key)
-		lines := attempt(file, gen, n)
-		s.report(func() { done(lines) })
-	}()
+	text, err := logs.Since(file.Path(), mark, n)
+	if err != nil {
+		return []string{"(its log cannot be read: " + err.Error() + ")"}
+	}
+	if len(text) > shownBytes {
+		text = text[len(text)-shownBytes:]
+	}
+	return splitLines(bytes.Clone(text))
 }
 
 // attempt is what run gen wrote: of a oneshot the begin, for its output is what

@@ -38,6 +38,10 @@ type service struct {
 	spare      *spare         // nil: none
 	recent     []string       // ids of its last operations that have ended
 	dirty      bool           // its state on disk is old
+	crew       *crew          // nil: nobody looks at its workers
+	mark       int64          // where in its log the last reload began; -1: not known
+	said       []string       // what a check-command has written, while its end is taken in
+	release    string         // the name of the release that it runs, as last seen
 	acks       []int          // gens whose end is acknowledged once the state is on disk
 	due        time.Time      // its deadline that is in the heap
 }
@@ -61,8 +65,12 @@ func policyOf(d *definition.Definition, direct bool) lifecycle.Policy {
 		Oneshot: d.Type == definition.Oneshot, Main: d.Main, Shutdown: d.OnEnd == definition.Shutdown,
 		Delay: d.RestartDelay, DelayMax: d.RestartDelayMax, DelayFactor: d.RestartDelayFactor,
 		StartLimit: d.StartLimit, StartLimitInterval: d.StartLimitInterval,
-		Probe: d.Ready.TCP != "" || d.Ready.Unix != "", MinUptime: d.MinUptime, StartTimeout: d.StartTimeout,
-		Group: d.KillMode == definition.Group,
+		Probe: d.Ready.TCP != "" || d.Ready.Unix != "" || d.Ready.Workers, MinUptime: d.MinUptime, StartTimeout: d.StartTimeout,
+		Group:   d.KillMode == definition.Group,
+		Check:   !d.NoCheck && (d.CheckCommand != nil || d.Preset != "none"),
+		Ask:     d.Ready.TCP != "" || d.Ready.Unix != "" || d.Workers.Failure != "",
+		Workers: d.Workers.Depth > 0, Counts: d.Counts(),
+		ReloadTimeout: d.ReloadTimeout, DrainTimeout: d.DrainTimeout,
 	}
 	switch d.Restart {
 	case definition.Always:
@@ -84,7 +92,7 @@ func policyOf(d *definition.Definition, direct bool) lifecycle.Policy {
 		if rest[0].Signal == g {
 			rest = rest[1:]
 		}
-		p.Quit = append([]lifecycle.StopStep{{Signal: g, Wait: drainTimeout}}, rest...)
+		p.Quit = append([]lifecycle.StopStep{{Signal: g, Wait: drainOf(d)}}, rest...)
 	}
 	if direct {
 		p.MinUptime = 0
@@ -92,8 +100,14 @@ func policyOf(d *definition.Definition, direct bool) lifecycle.Policy {
 	return p
 }
 
-// drainTimeout is how long a graceful stop may take before it is hastened.
-const drainTimeout = 2 * time.Minute
+// drainOf is how long a graceful stop may take before it is hastened: for ever
+// is a year.
+func drainOf(d *definition.Definition) time.Duration {
+	if d.DrainTimeout == 0 {
+		return 365 * 24 * time.Hour
+	}
+	return d.DrainTimeout
+}
 
 // step lets something happen to a service and carries out what follows. The
 // error is lifecycle's: the command cannot be done now.
@@ -123,6 +137,17 @@ func (s *Supervisor) carryOut(svc *service, before lifecycle.State, effects []li
 			s.kill(svc, e)
 		case lifecycle.Finish:
 			s.finish(svc, e)
+		case lifecycle.Check:
+			s.check(svc, e.Op)
+		case lifecycle.Survey:
+			s.survey(svc, e)
+		case lifecycle.RunReload:
+			s.save(svc)
+			s.runReload(svc, e)
+		case lifecycle.Ask:
+			s.ask(svc, e)
+		case lifecycle.End:
+			s.endWorkers(svc, e)
 		case lifecycle.Shutdown:
 			s.serviceEndsGsv(svc)
 		}
@@ -135,6 +160,8 @@ func (s *Supervisor) carryOut(svc *service, before lifecycle.State, effects []li
 			s.step(svc, lifecycle.Tick{})
 		})
 	}
+	s.attend(svc)
+	s.progress(svc)
 	if len(svc.state.Runs) == 0 {
 		s.rested(svc)
 	}

@@ -65,6 +65,7 @@ type record struct {
 	Since      time.Time          `json:"since"`
 	Runs       map[int]runRecord  `json:"runs,omitempty"`
 	LastReload *status.Reload     `json:"last_reload,omitempty"`
+	Mark       int64              `json:"mark,omitempty"` // where in its log the last reload began
 	Operations []status.Operation `json:"operations,omitempty"`
 }
 
@@ -304,7 +305,7 @@ func (s *Supervisor) saveAbout() {
 }
 
 func (s *Supervisor) recordOf(svc *service) record {
-	r := record{LastReload: svc.lastReload, Bad: svc.bad, Gone: svc.gone, State: svc.state, Since: svc.since, Runs: map[int]runRecord{}}
+	r := record{LastReload: svc.lastReload, Mark: svc.mark, Bad: svc.bad, Gone: svc.gone, State: svc.state, Since: svc.since, Runs: map[int]runRecord{}}
 	if svc.def != nil {
 		r.Definition = &source{svc.def.Path, string(svc.def.Source)}
 	}

@@ -3,6 +3,7 @@ package supervise
 import (
 	"context"
 
+	"gsv/supervise/definition"
 	"gsv/supervise/lifecycle"
 	"gsv/supervise/procfs"
 	"gsv/supervise/status"
@@ -22,54 +23,98 @@ func (s *Supervisor) About() status.About {
 // Services is every service by name, all as of one moment, without workers.
 func (s *Supervisor) Services() []status.Service {
 	var list []status.Service
+	places := map[int]*definition.Definition{}
 	s.call(context.Background(), func() {
 		list = make([]status.Service, 0, len(s.names))
 		for _, name := range s.names {
-			list = append(list, s.view(s.services[name]))
+			svc := s.services[name]
+			if hasPlace(svc) {
+				places[len(list)] = svc.def
+			}
+			list = append(list, s.view(svc))
 		}
 	})
+	for i, d := range places {
+		list[i] = withPlace(list[i], d)
+	}
 	return list
+}
+
+// hasPlace reports whether the files that a service's code comes from may be
+// others than those it runs.
+func hasPlace(svc *service) bool {
+	return svc.def != nil && svc.def.Preset != "none" && svc.pid() != 0
 }
 
 // Service is one service, with its workers; false if there is none of that name.
 func (s *Supervisor) Service(name string) (v status.Service, ok bool) {
+	var d *definition.Definition
 	s.call(context.Background(), func() {
 		if svc := s.services[name]; svc != nil {
 			v, ok = s.view(svc), true
+			d = svc.def
 		}
 	})
-	if ok && v.Pid != 0 {
-		v.Workers = workers(v.Pid, v.Generation)
-		v.Release, _ = procfs.Cwd(v.Pid)
+	if !ok || v.Pid == 0 || d == nil {
+		return v, ok
+	}
+	v.Main, v.Workers = crewOf(v.Pid, v.Generation, d.Workers.Depth)
+	if d.Preset != "none" {
+		v = withPlace(v, d)
 	}
 	return v, ok
 }
 
-// workers are the children of a main process.
-func workers(pid, gen int) []status.Worker {
-	children, err := procfs.Children(pid)
+// withPlace adds to what is said of a service which release it runs. It looks at files.
+func withPlace(v status.Service, d *definition.Definition) status.Service {
+	p := placeOf(d, d.Server(), v.Pid)
+	v.Release, v.Stale, v.StaleReason = p.release, p.stale, p.why
+	return v
+}
+
+// crewOf is a main process and its workers, all its children where it is not
+// known which of them are.
+func crewOf(pid, gen, depth int) (*status.Worker, []status.Worker) {
+	main := processOf(pid, gen)
+	workers, _, err := procfs.Descendants(pid, max(depth, 1))
+	if err != nil {
+		return main, nil
+	}
+	var list []status.Worker
+	for _, p := range workers {
+		if w := processOf(p.Pid, gen); w != nil {
+			list = append(list, *w)
+		}
+	}
+	return main, list
+}
+
+// processOf is a process as it is now; nil if there is none.
+func processOf(pid, gen int) *status.Worker {
+	p, err := procfs.Read(pid)
 	if err != nil {
 		return nil
 	}
-	var list []status.Worker
-	for _, child := range children {
-		p, err := procfs.Read(child)
-		if err != nil {
-			continue
-		}
-		w := status.Worker{Pid: child, Generation: gen, Started: wall(sinceTicks(p.Start))}
-		w.RSS, w.PSS, _ = procfs.Memory(child)
-		list = append(list, w)
+	w := &status.Worker{Pid: pid, Generation: gen, Started: wall(sinceTicks(p.Start)), State: string(p.State), Command: procfs.Title(pid)}
+	if w.Command == "" {
+		w.Command = p.Comm
 	}
-	return list
+	w.RSS, w.PSS, _ = procfs.Memory(pid)
+	w.Cwd, _ = procfs.Cwd(pid)
+	if caught, err := procfs.Caught(pid); err == nil {
+		for _, sig := range caught {
+			w.Catches = append(w.Catches, signalName(sig))
+		}
+	}
+	return w
 }
 
 func (s *Supervisor) view(svc *service) status.Service {
 	v := status.Service{Name: svc.name, State: stateOf(svc), Want: svc.state.Want.String(), Since: wall(svc.since), Reason: s.reason(svc),
 		Generation: svc.state.Gen, Ready: svc.state.Ready(svc.policy), Restarts: svc.state.Restarts, Pid: svc.pid(),
-		Groups: []string{}, Listen: []string{}, Pending: svc.next != nil, LastExit: exitStatus(svc.state.Last), LastReload: svc.lastReload}
+		Groups: []string{}, Listen: []string{}, Pending: svc.next != nil, Scale: svc.state.Scale.Delta, LastExit: exitStatus(svc.state.Last), LastReload: svc.lastReload}
 	if d := svc.def; d != nil {
-		v.Description, v.Preset = d.Description, d.Preset
+		v.Description, v.Preset, v.Detected = d.Description, d.Preset, d.PresetDetected
 		if d.Groups != nil {
 			v.Groups = d.Groups
 		}
@@ -89,6 +134,9 @@ func stateOf(svc *service) status.State {
 	case lifecycle.Starting:
 		return status.Starting
 	case lifecycle.Running:
+		if svc.state.Reload != nil {
+			return status.Reloading
+		}
 		return status.Running
 	case lifecycle.Stopping:
 		return status.Stopping
@@ -125,6 +173,10 @@ func (s *Supervisor) reason(svc *service) string {
 		case len(run.Stop) > 0:
 			return signalName(run.Stop[0].Signal) + " sent"
 		}
+	case svc.state.Ailing != "" && (phase == lifecycle.Starting || phase == lifecycle.Running):
+		return svc.state.Ailing
+	case phase == lifecycle.Starting && svc.def.Ready.Workers:
+		return "waits for its workers to settle"
 	case phase == lifecycle.Starting && svc.policy.Probe:
 		return "waits for its readiness check"
 	}

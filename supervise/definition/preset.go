@@ -13,6 +13,7 @@ type preset struct {
 	exits   []ExitMatch // ends after a stop that are no failure, beside exit status 0
 	// workers tells what its workers look like, by the command; nil = nothing is known.
 	workers func(invocation) Workers
+	counts  bool                                                             // a reload sets the number of its workers to that of its configuration
 	wraps   bool                                                             // it starts a server, whose workers are its grandchildren
 	look    func(*Definition, invocation) Server                             // see Server; nil = nothing is known
 	check   func(*Definition, invocation, string) (argv []string, err error) // see Check; nil = there is none
@@ -64,7 +65,7 @@ var presets = []preset{
 		}},
 
 	// unicorn(1), SIGNALS.
-	{name: "unicorn",
+	{name: "unicorn", counts: true,
 		signals: PresetSignals{Reload: syscall.SIGHUP, Graceful: syscall.SIGQUIT, ScaleUp: syscall.SIGTTIN, ScaleDown: syscall.SIGTTOU, Reopen: syscall.SIGUSR1},
 		stop:    gracefully(syscall.SIGQUIT, syscall.SIGTERM), workers: unicornWorkers, look: lookUnicorn, check: checkUnicorn,
 		background: leaveOut(unicornGrammar, "D", "daemonize"),
@@ -76,7 +77,7 @@ var presets = []preset{
 		}},
 
 	// QUIT and INT are its fast stops (docs.gunicorn.org, signal handling).
-	{name: "gunicorn",
+	{name: "gunicorn", counts: true,
 		signals: PresetSignals{Reload: syscall.SIGHUP, Graceful: syscall.SIGTERM, ScaleUp: syscall.SIGTTIN, ScaleDown: syscall.SIGTTOU, Reopen: syscall.SIGUSR1},
 		stop:    gracefully(syscall.SIGTERM, syscall.SIGQUIT), workers: always(Workers{Depth: 1, Sign: Sign{Heartbeat: "wgunicorn-"}}),
 		look: lookGunicorn, check: withOption("--check-config", nil),
@@ -103,7 +104,7 @@ var presets = []preset{
 
 	// TERM is a brutal reload unless --die-on-term is given; INT and QUIT cut requests, and no
 	// signal stops it gracefully (uwsgi-docs, Management).
-	{name: "uwsgi",
+	{name: "uwsgi", counts: true,
 		signals:    PresetSignals{Reload: syscall.SIGHUP},
 		stop:       gracefully(syscall.SIGINT, syscall.SIGQUIT),
 		workers:    always(Workers{Depth: 1, Sign: Sign{Catches: syscall.SIGUSR2}, Solo: Sign{Catches: syscall.SIGUSR2}}),
@@ -117,7 +118,7 @@ var presets = []preset{
 		}},
 
 	// php-fpm(8), SIGNALS. USR2 executes it anew in the same process.
-	{name: "php-fpm",
+	{name: "php-fpm", counts: true,
 		signals: PresetSignals{Reload: syscall.SIGUSR2, Graceful: syscall.SIGQUIT, Reopen: syscall.SIGUSR1},
 		stop:    gracefully(syscall.SIGQUIT, syscall.SIGTERM),
 		workers: always(Workers{Depth: 1, Sign: Sign{Title: "php-fpm: pool"}, Solo: Sign{Title: "php-fpm: master process"}}),
@@ -131,7 +132,7 @@ var presets = []preset{
 		}},
 
 	// nginx.org, Controlling nginx.
-	{name: "nginx",
+	{name: "nginx", counts: true,
 		signals: PresetSignals{Reload: syscall.SIGHUP, Graceful: syscall.SIGQUIT, Reopen: syscall.SIGUSR1},
 		stop:    gracefully(syscall.SIGQUIT, syscall.SIGTERM),
 		workers: always(Workers{Depth: 1, Sign: Sign{Title: "nginx: worker process"}}),
@@ -144,7 +145,7 @@ var presets = []preset{
 
 	// httpd.apache.org, Stopping and Restarting: USR1 is graceful, HUP cuts requests, WINCH is the
 	// graceful stop.
-	{name: "apache",
+	{name: "apache", counts: true,
 		signals: PresetSignals{Reload: syscall.SIGUSR1, Graceful: syscall.SIGWINCH},
 		stop:    gracefully(syscall.SIGWINCH, syscall.SIGTERM),
 		workers: always(Workers{Depth: 1}), look: notRelative, check: withOption("-t", &apacheGrammar, "k"),

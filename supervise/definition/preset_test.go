@@ -137,3 +137,11 @@ func TestWorkersOfACommand(t *testing.T) {
 		})
 	}
 }
+
+func TestCounts(t *testing.T) {
+	for name, want := range map[string]bool{"none": false, "starman": false, "start_server": false, "unicorn": true, "gunicorn": true, "puma": false, "uwsgi": true, "php-fpm": true, "nginx": true, "apache": true} {
+		if got := parse(t, "command = 'x'\npreset = '"+name+"'").Counts(); got != want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}

@@ -74,10 +74,4 @@ type Server struct {
 
 // Counts reports whether a reload sets the number of the server's workers to what its own
 // configuration says, so that there may be more or fewer of them after it.
-func (d *Definition) Counts() bool {
-	switch d.Preset {
-	case "nginx", "apache", "php-fpm", "uwsgi", "unicorn", "gunicorn":
-		return true
-	}
-	return false
-}
+func (d *Definition) Counts() bool { return presetByName(d.Preset).counts }

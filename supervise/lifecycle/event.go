@@ -18,15 +18,19 @@ const (
 	DoOnce                // run, and do not start again: done when ready; a oneshot when it has ended
 	DoRestart             // stop, then start: done when the new run is ready
 	DoSignal              // one signal to the main process, nothing else: done when delivered
-	DoReload              // the reload signal; a service that is wanted but down is started
+	DoReload              // replace the workers by new ones; a service that is wanted but down is started
+	DoScale               // so many workers more, or fewer
 )
 
 // Command is an operator's wish. Its Op may be empty: then nobody waits for
 // the result.
 type Command struct {
-	Op     OpID
-	Verb   Verb
-	Signal syscall.Signal // for DoSignal and DoReload
+	Op      OpID
+	Verb    Verb
+	Signal  syscall.Signal // for DoSignal
+	NoCheck bool           // for what the check-command comes before: do without
+	Count   int            // for DoSignal: how often, 0 is once; for DoScale: how many more, below 0 fewer
+	Reset   bool           // for DoRestart: forget what DoScale asked for
 }
 
 // Launched says that the process of run Gen exists. Whether its program could
@@ -64,6 +68,52 @@ type Changed struct{}
 // Tick says that the time has passed; State.Deadline tells when one is due.
 type Tick struct{}
 
+// Checked says how the check-command that operation Op asked for has ended:
+// Err is empty if it succeeded.
+type Checked struct {
+	Op  OpID
+	Err string
+}
+
+// Surveyed answers Survey: what there is, and how it can be reloaded or scaled.
+type Surveyed struct {
+	Op      OpID
+	Err     string // not empty: it cannot be done, nothing was signalled, and why
+	Restart bool   // a reload is to be done by a restart
+	Run     bool   // a reload is to be done by the reload-command
+	Signal  syscall.Signal
+	Workers []Worker
+	Need    int // as many workers were there when all was well; 0: there are none
+}
+
+// Census is what there is of run Gen's workers.
+type Census struct {
+	Gen     int
+	Workers []Worker
+	Queue   int    // connections that wait to be accepted
+	Ended   string // how the last worker that ended has ended, where that is known
+}
+
+// Answered answers Ask: Err is empty if the service is as it should be. Final says
+// that it will not get better.
+type Answered struct {
+	Op    OpID
+	Err   string
+	Final bool
+}
+
+// Ailing says that run Gen does not do its work although its main process
+// lives; with an empty Why that it does again.
+type Ailing struct {
+	Gen int
+	Why string
+}
+
+func (Checked) event()   {}
+func (Surveyed) event()  {}
+func (Census) event()    {}
+func (Answered) event()  {}
+func (Ailing) event()    {}
 func (Command) event()   {}
 func (Launched) event()  {}
 func (Ready) event()     {}
@@ -86,6 +136,38 @@ type Kill struct {
 	Signal syscall.Signal
 	Group  bool
 	Op     OpID
+	Count  int // how often, one after another was taken; 0 is once
+}
+
+// Check runs the check-command: answer with Checked.
+type Check struct{ Op OpID }
+
+// Survey looks at run Gen before a reload or a change of the number of its
+// workers, once these have settled: answer with Surveyed.
+type Survey struct {
+	Op    OpID
+	Gen   int
+	Scale int // 0: before a reload; above 0: before more workers, below: fewer
+}
+
+// RunReload runs the reload-command: answer with Delivered.
+type RunReload struct {
+	Op  OpID
+	Gen int
+}
+
+// Ask has the service asked, once its workers are there, whether it does its
+// work: answer with Answered.
+type Ask struct {
+	Op  OpID
+	Gen int
+}
+
+// End sends a signal to workers that do not go by themselves.
+type End struct {
+	Gen    int
+	Procs  []Proc
+	Signal syscall.Signal
 }
 
 // Finish ends operation Op. Result says how, Why adds to it in words.
@@ -93,6 +175,8 @@ type Finish struct {
 	Op     OpID
 	Result Result
 	Why    string
+	Reload *Reload // the reload that served Op, as it ended; nil: none did
+	Scaled *Scaling
 }
 
 // Result is how an operation ended.
@@ -107,10 +191,15 @@ const (
 // Shutdown says that gsv shall end, because this service has.
 type Shutdown struct{}
 
-func (StartRun) effect() {}
-func (Kill) effect()     {}
-func (Finish) effect()   {}
-func (Shutdown) effect() {}
+func (Check) effect()     {}
+func (Survey) effect()    {}
+func (RunReload) effect() {}
+func (Ask) effect()       {}
+func (End) effect()       {}
+func (StartRun) effect()  {}
+func (Kill) effect()      {}
+func (Finish) effect()    {}
+func (Shutdown) effect()  {}
 
 // KillGrace is how long after a SIGKILL a stop is reported as failed: a
 // process that is still there waits in the kernel (state D) and cannot be ended.

@@ -35,6 +35,11 @@ func fuzzPolicy(kind uint16) Policy {
 	if kind&512 != 0 {
 		p.MinUptime, p.StartTimeout = 0, 0
 	}
+	p.Check, p.Ask = kind&1024 != 0, kind&2048 != 0
+	p.Workers, p.Counts = kind&4096 != 0, kind&8192 != 0
+	if kind&16384 != 0 {
+		p.DrainTimeout = 0
+	}
 	return p
 }
 
@@ -56,13 +61,13 @@ func (h *history) happen(i int, b byte) {
 	}
 	jitter := float64(int8(b)) / 128
 	var ev Event
-	switch b % 15 {
+	switch b % 22 {
 	case 0, 1, 2, 3, 4:
-		ev = Command{Op: id, Verb: Verb(b % 15)}
+		ev = Command{Op: id, Verb: Verb(b % 22)}
 	case 5:
 		ev = Command{Op: id, Verb: DoSignal, Signal: syscall.SIGUSR1}
 	case 6:
-		ev = Command{Op: id, Verb: DoReload, Signal: syscall.SIGHUP}
+		ev = Command{Op: id, Verb: DoReload, NoCheck: b&32 != 0}
 	case 7:
 		ev = Launched{gen}
 	case 8:
@@ -85,8 +90,53 @@ func (h *history) happen(i int, b byte) {
 	case 14:
 		h.p.Probe = !h.p.Probe
 		ev = Changed{}
+	case 15:
+		ev = Command{Op: id, Verb: DoScale, Count: int(b>>5) - 3}
+	case 16:
+		ev = Checked{Op: h.pending(), Err: h.err(b)}
+	case 17:
+		ev = Surveyed{Op: h.pending(), Err: h.err(b), Signal: syscall.SIGHUP, Workers: h.crew(b), Need: len(h.crew(b)), Restart: b == 17+22*9}
+	case 18:
+		ev = Delivered{Op: h.pending(), Err: h.err(b)}
+	case 19, 20:
+		h.now = h.now.Add(time.Second)
+		ev = Census{Gen: gen, Workers: h.crew(b)}
+	case 21:
+		if b&64 != 0 {
+			ev = Answered{Op: h.pending(), Err: h.err(b)}
+		} else {
+			ev = Ailing{Gen: gen, Why: h.err(b)}
+		}
 	}
 	h.step(ev)
+}
+
+// pending is the operation whose answer may be awaited.
+func (h *history) pending() OpID {
+	switch {
+	case h.s.Reload != nil:
+		return h.s.Reload.Op
+	case h.s.Scaling != nil:
+		return h.s.Scaling.Op
+	case len(h.s.Ops) > 0:
+		return h.s.Ops[0].ID
+	}
+	return "nobody"
+}
+
+func (h *history) err(b byte) string {
+	if b&128 != 0 {
+		return "it could not be"
+	}
+	return ""
+}
+
+func (h *history) crew(b byte) []Worker {
+	var list []Worker
+	for n := range int(b>>5) & 3 {
+		list = append(list, Worker{Proc: Proc{Pid: 100 + n + int(b>>7)*2, Start: 1}, Shows: b&16 != 0})
+	}
+	return list
 }
 
 func (h *history) step(ev Event) {
@@ -107,7 +157,7 @@ func (h *history) step(ev Event) {
 	}
 	h.s = s
 	h.carryOut(ev, effects)
-	if isCommand && (c.Verb == DoSignal || c.Verb == DoReload) && h.waiting[c.Op] && h.s.Phase() == before.Phase() {
+	if isCommand && c.Verb == DoSignal && h.waiting[c.Op] && h.s.Phase() == before.Phase() {
 		h.step(Delivered{Op: c.Op})
 		if h.waiting[c.Op] {
 			h.t.Fatalf("%v is not finished although it was delivered", c.Op)
@@ -160,6 +210,7 @@ func (h *history) carryOut(ev any, effects []Effect) {
 		h.t.Fatalf("%#v: %d operations wait, the state knows %d", ev, len(h.waiting), len(h.s.Ops))
 	}
 	h.goesOn(ev)
+	h.changing(ev)
 }
 
 // goesOn checks that something will happen: a service that should move has a
@@ -187,10 +238,43 @@ func (h *history) goesOn(ev any) {
 	}
 	if len(s.Runs) == 0 {
 		for _, op := range s.Ops {
-			if op.Verb != DoSignal && op.Verb != DoReload {
+			if op.Verb != DoSignal && !op.Checking {
 				h.t.Fatalf("%#v: operation %+v waits for ever: %+v", ev, op, s)
 			}
 		}
+	}
+}
+
+// changing checks that a change of the workers is of the run that is there, is
+// waited for, and will come to an end.
+func (h *history) changing(ev any) {
+	s := h.s
+	if s.Reload != nil && s.Scaling != nil {
+		h.t.Fatalf("%#v: a reload and a change of the number at once", ev)
+	}
+	waits := func(v Verb) (n int) {
+		for _, op := range s.Ops {
+			if op.Verb == v {
+				n++
+			}
+		}
+		return n
+	}
+	if rl := s.Reload; rl != nil {
+		if !hasRun(s, rl.Gen) || waits(DoReload) == 0 {
+			h.t.Fatalf("%#v: a reload of nothing, or for nobody: %+v", ev, rl)
+		}
+		if rl.Stage >= Proving && rl.Deadline.IsZero() && (rl.Stage != Draining || h.p.DrainTimeout > 0) {
+			h.t.Fatalf("%#v: a reload without end: %+v", ev, rl)
+		}
+	} else if waits(DoReload) > 0 && s.Scaling == nil && s.Phase() == Running {
+		h.t.Fatalf("%#v: nobody sees to the reloads that wait: %+v", ev, s)
+	}
+	if sc := s.Scaling; sc != nil && (!hasRun(s, sc.Gen) || sc.Sent && sc.Deadline.IsZero()) {
+		h.t.Fatalf("%#v: a change without end: %+v", ev, sc)
+	}
+	if s.Reload == nil && s.Scaling == nil && waits(DoScale) > 0 && s.Phase() == Running {
+		h.t.Fatalf("%#v: nobody sees to the changes that wait: %+v", ev, s)
 	}
 }
 

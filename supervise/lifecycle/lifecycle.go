@@ -92,9 +92,15 @@ type Policy struct {
 	MinUptime          time.Duration // 0 = ready at once
 	StartTimeout       time.Duration // for a Probe or a Oneshot; 0 = none
 	Success            []ExitMatch
-	Stop               []StopStep // never empty
-	Quit               []StopStep // the graceful stop, then Stop; never empty
-	Group              bool       // every stop signal goes to the whole group, not to the main process alone
+	Stop               []StopStep    // never empty
+	Quit               []StopStep    // the graceful stop, then Stop; never empty
+	Group              bool          // every stop signal goes to the whole group, not to the main process alone
+	Check              bool          // there is a check-command
+	Ask                bool          // a reload is not done before Answered says so
+	Workers            bool          // its children are known to be workers
+	Counts             bool          // a reload sets the number of workers to what the server's configuration says
+	ReloadTimeout      time.Duration // how long a reload may go on without progress
+	DrainTimeout       time.Duration // how long old workers may stay; 0 = for ever
 }
 
 // Equal reports whether p and q are the same.
@@ -104,6 +110,8 @@ func (p Policy) Equal(q Policy) bool {
 		p.DelayFactor == q.DelayFactor && p.StartLimit == q.StartLimit &&
 		p.StartLimitInterval == q.StartLimitInterval && p.Probe == q.Probe &&
 		p.MinUptime == q.MinUptime && p.StartTimeout == q.StartTimeout && p.Group == q.Group &&
+		p.Check == q.Check && p.Ask == q.Ask && p.Workers == q.Workers && p.Counts == q.Counts &&
+		p.ReloadTimeout == q.ReloadTimeout && p.DrainTimeout == q.DrainTimeout &&
 		slices.Equal(p.Success, q.Success) && slices.Equal(p.Stop, q.Stop) && slices.Equal(p.Quit, q.Quit)
 }
 
@@ -151,8 +159,13 @@ type Op struct {
 	ID   OpID `json:"id"`
 	Verb Verb `json:"verb"`
 	Gen  int  `json:"gen,omitempty"` // the first run that can fulfil it
-	// Signal is what a DoReload will send once the run is ready; 0: it is sent.
-	Signal syscall.Signal `json:"signal,omitempty"`
+	// Turn is the reload that serves a DoReload.
+	Turn int `json:"turn,omitempty"`
+	// Checking: its check-command runs, and nothing of it has begun.
+	Checking bool `json:"checking,omitempty"`
+	NoCheck  bool `json:"no_check,omitempty"`
+	Reset    bool `json:"reset,omitempty"`
+	Count    int  `json:"count,omitempty"` // of DoScale
 }
 
 // State is all that a service is. The zero value is a service that was never
@@ -168,6 +181,11 @@ type State struct {
 	Starts   []time.Time `json:"starts,omitempty"` // the last ones within start-limit-interval; kept only with a start-limit
 	Last     *Exit       `json:"last,omitempty"`   // the last exit of a main process
 	Ops      []Op        `json:"ops,omitempty"`
+	Reloads  int         `json:"reloads,omitempty"` // the number of the newest reload
+	Reload   *Reload     `json:"reload,omitempty"`  // the one under way
+	Scale    Scale       `json:"scale,omitzero"`
+	Scaling  *Scaling    `json:"scaling,omitempty"` // a change of the number of workers under way
+	Ailing   string      `json:"ailing,omitempty"`  // why it is not ready though it runs: "workers die at start"
 }
 
 // Phase is that of the service as a whole: its newest run's, or what it is
@@ -182,7 +200,7 @@ func (s State) Phase() Phase {
 // Ready reports whether the service does what it is there for: it runs and is
 // ready, or is a oneshot that has succeeded.
 func (s State) Ready(p Policy) bool {
-	return s.Phase() == Running || p.Oneshot && s.Phase() == Exited && s.Last != nil && p.Succeeded(*s.Last)
+	return s.Phase() == Running && s.Ailing == "" || p.Oneshot && s.Phase() == Exited && s.Last != nil && p.Succeeded(*s.Last)
 }
 
 // Deadline is the time of the earliest thing that will happen by itself; zero
@@ -199,6 +217,12 @@ func (s State) Deadline() time.Time {
 	}
 	if s.Idle == Backoff && len(s.Runs) == 0 {
 		earlier(s.RetryAt)
+	}
+	if s.Reload != nil {
+		earlier(s.Reload.Deadline)
+	}
+	if s.Scaling != nil {
+		earlier(s.Scaling.Deadline)
 	}
 	return d
 }

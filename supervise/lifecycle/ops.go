@@ -11,7 +11,7 @@ func (m *machine) awaited() bool {
 func (m *machine) upOps(gen int) []Op {
 	var ops []Op
 	for _, op := range m.s.Ops {
-		if isUp(op.Verb) && op.Gen <= gen {
+		if isUp(op.Verb) && !op.Checking && op.Gen <= gen {
 			ops = append(ops, op)
 		}
 	}
@@ -27,17 +27,36 @@ func (m *machine) fail(gen int, why string) {
 	}
 }
 
-// failReloads ends the reloads of run gen, whose main process is gone.
-func (m *machine) failReloads(gen int, why string) {
+// failChanges ends the reload and the change of the number of workers of run
+// gen, whose main process is gone or comes to nothing, and those that wait for
+// their turn.
+func (m *machine) failChanges(gen int, why string) {
+	rl := m.s.Reload
+	if rl != nil && rl.Gen != gen {
+		rl = nil
+	}
+	if rl != nil {
+		m.s.Reload = nil
+	}
+	if m.s.Scaling != nil && m.s.Scaling.Gen == gen {
+		m.s.Scaling = nil
+	}
 	for _, op := range slices.Clone(m.s.Ops) {
-		if op.Verb == DoReload && op.Gen == gen {
-			m.finish(op, Failed, why)
+		if op.Verb == DoReload || op.Verb == DoScale {
+			m.drop(op)
+			m.emit(Finish{Op: op.ID, Result: Failed, Why: why, Reload: rl})
 		}
 	}
 }
 
 // supersede ends the operations of these verbs: another command undoes them.
 func (m *machine) supersede(verbs ...Verb) {
+	if slices.Contains(verbs, DoReload) {
+		m.s.Reload = nil
+	}
+	if slices.Contains(verbs, DoScale) {
+		m.s.Scaling = nil
+	}
 	for _, op := range slices.Clone(m.s.Ops) {
 		if slices.Contains(verbs, op.Verb) {
 			m.finish(op, Superseded, "")
@@ -51,8 +70,12 @@ func (m *machine) wait(op Op) {
 	}
 }
 
-func (m *machine) finish(op Op, result Result, why string) {
+func (m *machine) drop(op Op) {
 	m.s.Ops = slices.DeleteFunc(m.s.Ops, func(o Op) bool { return o.ID == op.ID })
+}
+
+func (m *machine) finish(op Op, result Result, why string) {
+	m.drop(op)
 	m.emitFinish(op.ID, result, why)
 }
 
@@ -63,8 +86,16 @@ func (m *machine) emitFinish(id OpID, result Result, why string) {
 }
 
 func (m *machine) delivered(ev Delivered) {
+	if rl := m.s.Reload; rl != nil && rl.Op == ev.Op && rl.Stage == Signalling {
+		m.sent(ev.Err)
+		return
+	}
+	if sc := m.s.Scaling; sc != nil && sc.Op == ev.Op && !sc.Sent {
+		m.scaleSent(ev.Err)
+		return
+	}
 	for _, op := range m.s.Ops {
-		if op.ID == ev.Op && (op.Verb == DoSignal || op.Verb == DoReload) {
+		if op.ID == ev.Op && op.Verb == DoSignal {
 			result := Done
 			if ev.Err != "" {
 				result = Failed

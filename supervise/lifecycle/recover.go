@@ -17,12 +17,13 @@ type Found struct {
 // runs that are really there, in the order of their Gen. What was sent to a
 // run that is being stopped is sent again, for nobody knows whether it was;
 // operations that sent a plain signal fail instead, so that it is never sent
-// twice. A run of s that was not found has ended unseen, or, if its process was
+// twice. A reload and a change of the number of workers go on where they were;
+// what they sent is not sent again either. A run of s that was not found has ended unseen, or, if its process was
 // never seen, is started now.
 func Recover(p Policy, s State, now time.Time, found []Found) (State, []Effect) {
 	m := &machine{p: p, s: s.clone(), now: now}
 	for _, op := range slices.Clone(m.s.Ops) {
-		if op.Verb == DoSignal || op.Verb == DoReload {
+		if op.Verb == DoSignal {
 			m.finish(op, Failed, "the supervisor was restarted; whether the signal was delivered is not known")
 		}
 	}
@@ -47,6 +48,7 @@ func Recover(p Policy, s State, now time.Time, found []Found) (State, []Effect) 
 			m.kill(r)
 		}
 	}
+	m.resume()
 	m.effects = slices.DeleteFunc(m.effects, func(e Effect) bool {
 		start, ok := e.(StartRun)
 		return ok && isFound(start.Gen)
@@ -75,5 +77,43 @@ func (m *machine) adopt(f Found) {
 	m.launched(r, f.Since)
 	if f.Ended != nil && r.Exit == nil {
 		m.ended(r, *f.Ended)
+	}
+}
+
+// resume goes on with what a change of the workers, or a check before a start,
+// was about to do.
+func (m *machine) resume() {
+	for _, op := range m.s.Ops {
+		if op.Checking {
+			m.emit(Check{Op: op.ID})
+		}
+	}
+	if sc := m.s.Scaling; sc != nil {
+		if sc.From == 0 {
+			m.emit(Survey{Op: sc.Op, Gen: sc.Gen, Scale: sc.Count})
+		} else if !sc.Sent {
+			m.scaleSent("")
+		}
+	}
+	rl := m.s.Reload
+	if rl == nil {
+		m.next()
+		return
+	}
+	switch rl.Stage {
+	case Waiting:
+		if r := m.run(rl.Gen); r != nil && r.Phase == Running {
+			m.checkReload()
+		}
+	case Checking:
+		m.emit(Check{Op: rl.Op})
+	case Surveying:
+		m.surveyReload()
+	case Signalling:
+		m.sent("")
+		m.s.Reload.Unsure = true
+	case Proving, Draining:
+	case Asking:
+		m.emit(Ask{Op: rl.Op, Gen: rl.Gen})
 	}
 }

@@ -43,6 +43,18 @@ func Step(p Policy, s State, now time.Time, ev Event) (State, []Effect, error) {
 		}
 	case Delivered:
 		m.delivered(ev)
+	case Checked:
+		m.checked(ev)
+	case Surveyed:
+		m.surveyed(ev)
+	case Census:
+		m.census(ev)
+	case Answered:
+		m.asked(ev)
+	case Ailing:
+		if r := m.run(ev.Gen); r != nil {
+			m.ails(r, ev.Why)
+		}
 	case Changed:
 		for i := range m.s.Runs {
 			m.expect(&m.s.Runs[i])
@@ -65,6 +77,14 @@ func (s State) clone() State {
 	s.Runs = slices.Clone(s.Runs)
 	s.Ops = slices.Clone(s.Ops)
 	s.Starts = slices.Clone(s.Starts)
+	if s.Reload != nil {
+		rl := *s.Reload
+		s.Reload = &rl
+	}
+	if s.Scaling != nil {
+		sc := *s.Scaling
+		s.Scaling = &sc
+	}
 	return s
 }
 
@@ -79,105 +99,11 @@ func (m *machine) run(gen int) *Run {
 	return nil
 }
 
-func (m *machine) command(c Command) error {
-	switch c.Verb {
-	case DoStart, DoOnce, DoRestart:
-		m.up(c)
-	case DoStop, DoQuit:
-		m.down(c)
-	case DoSignal:
-		return m.signal(c)
-	case DoReload:
-		if len(m.s.Runs) == 0 {
-			if m.s.Want == Down {
-				return ErrStopped
-			}
-			m.up(Command{Op: c.Op, Verb: DoStart})
-			return nil
-		}
-		if m.s.Phase() == Stopping {
-			return ErrStopping
-		}
-		return m.signal(c)
-	}
-	return nil
-}
-
-// up serves start, once and restart.
-func (m *machine) up(c Command) {
-	m.supersede(DoStop, DoQuit)
-	m.s.Want = Up
-	if c.Verb == DoOnce {
-		m.s.Want = Once
-	}
-	phase := m.s.Phase()
-	next := m.s.Gen + 1
-	switch {
-	case len(m.s.Runs) == 0:
-		m.s.Failures, m.s.Starts = 0, nil
-		m.start()
-	case phase == Stopping:
-		m.insist(&m.s.Runs[len(m.s.Runs)-1])
-	case c.Verb == DoRestart:
-		m.supersede(DoReload)
-		m.stop(&m.s.Runs[len(m.s.Runs)-1], Asked, m.p.Stop)
-	case phase == Running:
-		m.emitFinish(c.Op, Done, "")
-		return
-	default: // Starting: its result is the answer
-		next = m.s.Gen
-	}
-	m.wait(Op{ID: c.Op, Verb: c.Verb, Gen: next})
-}
-
-// down serves stop and quit.
-func (m *machine) down(c Command) {
-	m.supersede(DoStart, DoOnce, DoRestart, DoReload)
-	m.s.Want = Down
-	m.s.RetryAt = time.Time{}
-	m.s.Idle = Stopped
-	if len(m.s.Runs) == 0 {
-		m.emitFinish(c.Op, Done, "")
-		if m.p.Main {
-			m.emit(Shutdown{})
-		}
-		return
-	}
-	sequence := m.p.Stop
-	if c.Verb == DoQuit {
-		sequence = m.p.Quit
-	}
-	for i := range m.s.Runs {
-		r := &m.s.Runs[i]
-		hasten := c.Verb == DoStop && len(r.Stop) > 0 && r.Stop[0] == m.p.Quit[0] && r.Stop[0] != m.p.Stop[0]
-		if r.Phase != Stopping || hasten {
-			m.stop(r, Asked, sequence)
-		}
-		m.insist(r)
-	}
-	m.wait(Op{ID: c.Op, Verb: c.Verb})
-}
-
-func (m *machine) signal(c Command) error {
-	r := m.s.Live()
-	if r == nil {
-		return ErrNotRunning
-	}
-	if c.Verb == DoReload && r.Phase == Starting && c.Op != "" {
-		// Most servers die of what comes before they have their handlers.
-		m.wait(Op{ID: c.Op, Verb: c.Verb, Gen: r.Gen, Signal: c.Signal})
-		return nil
-	}
-	m.wait(Op{ID: c.Op, Verb: c.Verb, Gen: r.Gen})
-	m.emit(Kill{Gen: r.Gen, Signal: c.Signal, Op: c.Op})
-	return nil
-}
-
 // start asks for a new run.
 func (m *machine) start() {
 	m.s.Gen++
 	m.s.RetryAt = time.Time{}
-	m.s.Idle = Stopped
+	m.s.Idle, m.s.Ailing = Stopped, ""
 	if m.p.StartLimit > 0 {
 		m.s.Starts = append(m.s.Starts, m.now)
 	}
@@ -226,11 +152,25 @@ func (m *machine) ready(r *Run) {
 	for _, op := range m.upOps(r.Gen) {
 		m.finish(op, Done, "")
 	}
-	for i := range m.s.Ops {
-		if op := &m.s.Ops[i]; op.Signal != 0 && op.Gen == r.Gen {
-			m.emit(Kill{Gen: r.Gen, Signal: op.Signal, Op: op.ID})
-			op.Signal = 0
+	m.s.Ailing = ""
+	if rl := m.s.Reload; rl != nil {
+		if rl.Stage == Waiting {
+			m.checkReload()
 		}
+		return
+	}
+	m.scaleAgain(true)
+	m.next()
+}
+
+// ails takes in that a run does not do its work, or does again. A start that
+// comes to nothing fails at once; the run itself goes on, for mended code may
+// be all that it needs.
+func (m *machine) ails(r *Run, why string) {
+	m.s.Ailing = why
+	if why != "" && r.Phase == Starting {
+		m.fail(r.Gen, why)
+		m.failChanges(r.Gen, why)
 	}
 }
 
@@ -269,7 +209,7 @@ func (m *machine) ended(r *Run, ev Ended) {
 	}
 	exit.Uptime = max(0, exit.At.Sub(r.Since))
 	m.s.Last = &exit
-	m.failReloads(r.Gen, "")
+	m.failChanges(r.Gen, "")
 	if !ev.Left {
 		m.settle(*r, exit, ev.Jitter)
 		return
@@ -368,16 +308,18 @@ func (m *machine) rest(idle Phase) {
 	}
 }
 
+func due(at, now time.Time) bool { return !at.IsZero() && !now.Before(at) }
+
 func (m *machine) tick() {
 	for i := range m.s.Runs {
 		r := &m.s.Runs[i]
-		if r.Deadline.IsZero() || m.now.Before(r.Deadline) {
+		if !due(r.Deadline, m.now) {
 			continue
 		}
 		switch {
 		case r.Phase == Starting && (m.p.Probe || m.p.Oneshot):
 			m.fail(r.Gen, "not ready within start-timeout")
-			m.failReloads(r.Gen, "not ready within start-timeout")
+			m.failChanges(r.Gen, "not ready within start-timeout")
 			m.stop(r, NotReady, m.p.Stop)
 		case r.Phase == Starting:
 			m.ready(r)
@@ -392,6 +334,12 @@ func (m *machine) tick() {
 		default:
 			r.Deadline = time.Time{}
 		}
+	}
+	if rl := m.s.Reload; rl != nil && due(rl.Deadline, m.now) {
+		m.reloadDue()
+	}
+	if sc := m.s.Scaling; sc != nil && due(sc.Deadline, m.now) {
+		m.scaleFault(Miscount)
 	}
 	if len(m.s.Runs) == 0 && m.s.Idle == Backoff && !m.now.Before(m.s.RetryAt) {
 		m.s.Restarts++

@@ -79,9 +79,10 @@ func defaultPolicy() Policy {
 	return Policy{
 		Delay: 500 * time.Millisecond, DelayMax: 30 * time.Second, DelayFactor: 2,
 		StartLimitInterval: 10 * time.Minute, MinUptime: time.Second, StartTimeout: 90 * time.Second,
-		Success: []ExitMatch{{}},
-		Stop:    []StopStep{{syscall.SIGTERM, 30 * time.Second}, {Signal: syscall.SIGKILL}},
-		Quit:    []StopStep{{syscall.SIGQUIT, 2 * time.Minute}, {syscall.SIGTERM, 30 * time.Second}, {Signal: syscall.SIGKILL}},
+		Success:       []ExitMatch{{}},
+		Stop:          []StopStep{{syscall.SIGTERM, 30 * time.Second}, {Signal: syscall.SIGKILL}},
+		ReloadTimeout: time.Minute, DrainTimeout: 2 * time.Minute,
+		Quit: []StopStep{{syscall.SIGQUIT, 2 * time.Minute}, {syscall.SIGTERM, 30 * time.Second}, {Signal: syscall.SIGKILL}},
 	}
 }
 
@@ -99,6 +100,18 @@ func (tl *teller) policy(words []string) {
 			tl.p.Shutdown = true
 		case "probe":
 			tl.p.Probe = value != "no"
+		case "check":
+			tl.p.Check = value != "no"
+		case "ask":
+			tl.p.Ask = true
+		case "workers":
+			tl.p.Workers = true
+		case "counts":
+			tl.p.Counts = true
+		case "drain-timeout":
+			tl.p.DrainTimeout = d
+		case "reload-timeout":
+			tl.p.ReloadTimeout = d
 		case "group":
 			tl.p.Group = true
 		case "restart":
@@ -120,7 +133,7 @@ func (tl *teller) policy(words []string) {
 }
 
 var signals = map[string]syscall.Signal{"HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL, "TERM": syscall.SIGTERM,
-	"QUIT": syscall.SIGQUIT, "TTIN": syscall.SIGTTIN}
+	"QUIT": syscall.SIGQUIT, "TTIN": syscall.SIGTTIN, "TTOU": syscall.SIGTTOU}
 
 func (tl *teller) happens(words []string) string {
 	verb, at, _ := strings.Cut(words[0], "@")
@@ -138,11 +151,24 @@ func (tl *teller) happens(words []string) string {
 	commands := map[string]Verb{"start": DoStart, "stop": DoStop, "quit": DoQuit, "once": DoOnce, "restart": DoRestart}
 	switch verb {
 	case "start", "stop", "quit", "once", "restart":
-		return tl.step(Command{Op: OpID(arg(0)), Verb: commands[verb]})
+		return tl.step(Command{Op: OpID(arg(0)), Verb: commands[verb], Reset: arg(1) == "reset"})
 	case "signal":
 		return tl.step(Command{Op: OpID(arg(1)), Verb: DoSignal, Signal: signals[arg(0)]})
 	case "hup":
-		return tl.step(Command{Op: OpID(arg(0)), Verb: DoReload, Signal: syscall.SIGHUP})
+		return tl.step(Command{Op: OpID(arg(0)), Verb: DoReload, NoCheck: arg(1) == "no-check"})
+	case "scale":
+		n, _ := strconv.Atoi(arg(1))
+		return tl.step(Command{Op: OpID(arg(0)), Verb: DoScale, Count: n})
+	case "checked":
+		return tl.step(Checked{Op: OpID(arg(0)), Err: strings.Join(args[1:], " ")})
+	case "surveyed": // OP WORKER… : those that have to go
+		return tl.step(tl.surveyed(OpID(arg(0)), args[1:]))
+	case "workers": // what a look sees
+		return tl.step(Census{Gen: tl.s.Gen, Workers: workers(args)})
+	case "answered":
+		return tl.step(Answered{Op: OpID(arg(0)), Err: strings.Join(args[1:], " "), Final: arg(1) == "never"})
+	case "ailing":
+		return tl.step(Ailing{Gen: gen, Why: strings.Join(args, " ")})
 	case "launched":
 		return tl.step(Launched{gen})
 	case "unanswered": // from now on no start is answered but by "launched"
@@ -192,6 +218,45 @@ func (tl *teller) happens(words []string) string {
 	return ""
 }
 
+// surveyed is what a survey finds: workers, or "refused WHY", "restart", "command".
+func (tl *teller) surveyed(op OpID, words []string) Surveyed {
+	ev := Surveyed{Op: op, Signal: syscall.SIGHUP}
+	if sc := tl.s.Scaling; sc != nil && sc.Op == op {
+		ev.Signal = syscall.SIGTTIN
+		if sc.Count < 0 {
+			ev.Signal = syscall.SIGTTOU
+		}
+	}
+	switch {
+	case len(words) > 0 && words[0] == "refused":
+		ev.Err = strings.Join(words[1:], " ")
+		return ev
+	case len(words) > 0 && words[0] == "restart":
+		ev.Restart = true
+		return ev
+	case len(words) > 0 && words[0] == "command":
+		ev.Run, words = true, words[1:]
+	}
+	ev.Workers = workers(words)
+	for _, w := range ev.Workers {
+		if !w.Between {
+			ev.Need++
+		}
+	}
+	return ev
+}
+
+// workers reads "7" as a worker that shows its sign, "7?" as one that does not
+// yet, "7-" as a process between.
+func workers(words []string) []Worker {
+	var list []Worker
+	for _, word := range words {
+		n, _ := strconv.Atoi(strings.TrimRight(word, "?-"))
+		list = append(list, Worker{Proc: Proc{Pid: n, Start: 1}, Shows: !strings.HasSuffix(word, "?"), Between: strings.HasSuffix(word, "-")})
+	}
+	return list
+}
+
 func (tl *teller) after(d time.Duration) string {
 	end := tl.now.Add(d)
 	var all []Effect
@@ -237,8 +302,20 @@ func (tl *teller) answer(effects []Effect) (more []Effect) {
 	return more
 }
 
+func nameOf(sig syscall.Signal) string {
+	for name, s := range signals {
+		if s == sig {
+			return name
+		}
+	}
+	return sig.String()
+}
+
 func (tl *teller) show(effects []Effect) string {
 	out := strings.ToUpper(tl.s.Phase().String())
+	if tl.s.Ailing != "" {
+		out += " ailing"
+	}
 	if tl.s.Phase() == Backoff {
 		out += fmt.Sprint(" in ", tl.s.RetryAt.Sub(tl.now))
 	}
@@ -251,11 +328,25 @@ func (tl *teller) show(effects []Effect) string {
 			if e.Group {
 				to = "group"
 			}
-			for name, sig := range signals {
-				if sig == e.Signal {
-					out += fmt.Sprintf(" %s(%d %s)", name, e.Gen, to)
-				}
+			times := ""
+			if e.Count > 1 {
+				times = fmt.Sprintf(" %d times", e.Count)
 			}
+			out += fmt.Sprintf(" %s(%d %s%s)", nameOf(e.Signal), e.Gen, to, times)
+		case Check:
+			out += fmt.Sprintf(" check(%s)", e.Op)
+		case Survey:
+			out += fmt.Sprintf(" survey(%s)", e.Op)
+		case RunReload:
+			out += fmt.Sprintf(" run(%s)", e.Op)
+		case Ask:
+			out += fmt.Sprintf(" ask(%s)", e.Op)
+		case End:
+			out += " " + nameOf(e.Signal) + "("
+			for i, p := range e.Procs {
+				out += [...]string{"", " "}[min(i, 1)] + strconv.Itoa(p.Pid)
+			}
+			out += ")"
 		case Finish:
 			out += fmt.Sprintf(" %s:%s", e.Op, [...]string{"done", "failed", "superseded"}[e.Result])
 			if e.Why != "" {

@@ -27,6 +27,7 @@ type real struct {
 	reload  syscall.Signal
 	sign    Sign
 	loads   bool // the workers load an application, which reads the FIFO "gate" to its end
+	deaf    bool // a worker may miss a signal unless it waits in accept(2): Perl's handlers run between two operations
 }
 
 const (
@@ -47,7 +48,7 @@ def app(env, start):
 )
 
 var reals = []real{{
-	name: "starman", program: []string{"starman"}, loads: true,
+	name: "starman", program: []string{"starman"}, loads: true, deaf: true,
 	args:  "--listen ADDR --workers 1 DIR/app.psgi",
 	files: map[string]string{"app.psgi": psgi}, reload: syscall.SIGHUP,
 	sign: Sign{Title: "starman worker"},
@@ -186,9 +187,28 @@ func (s *running) reload(t *testing.T) {
 		}
 		s.wait(t, "a handler")
 	}
+	for s.deaf && !s.accepts(t) {
+		s.wait(t, "a worker that accepts")
+	}
 	if err := Signal(s.pid, startOf(t, s.pid), s.real.reload); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// accepts tells whether all workers wait in accept(2).
+func (s *running) accepts(t *testing.T) bool {
+	workers, _, err := Descendants(s.pid, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range workers {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/syscall", p.Pid))
+		var number int
+		if _, err2 := fmt.Sscan(string(b), &number); err != nil || err2 != nil || number != unix.SYS_ACCEPT && number != unix.SYS_ACCEPT4 {
+			return false
+		}
+	}
+	return true
 }
 
 // wait lets others run: that something shows in /proc is told by nothing.

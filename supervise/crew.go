@@ -1,0 +1,275 @@
+package supervise
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"gsv/supervise/definition"
+	"gsv/supervise/lifecycle"
+	"gsv/supervise/procfs"
+	"gsv/supervise/status"
+)
+
+// A crew is what is known of the workers of a run. It is looked at when the
+// kernel tells that one of them has ended, and again and again only while
+// somebody waits for what becomes of them, or while they do not settle.
+type crew struct {
+	gen     int
+	began   time.Time
+	seen    lifecycle.Crew
+	looking bool      // a look is under way
+	again   bool      // and another one is wanted after it
+	looked  time.Time // when the last look began
+	due     time.Time // when the next one does; zero: none is planned
+
+	watched map[lifecycle.Proc]func() // workers whose end is told; the func forgets them
+	steady  int                       // how many there were when all was last well
+	surveys []func(sight)             // wait for workers that have settled
+	ends    []time.Time               // of workers, that were no good ends
+	ended   string                    // how the last one ended
+	told    time.Time                 // when such an end was last made known
+	untold  int                       // since then
+}
+
+const (
+	lookOften  = 20 * time.Millisecond // from one look to the next, at least
+	lookSeldom = 200 * time.Millisecond
+	lookRarely = time.Second // where nobody waits
+	noWorkers  = time.Minute // after which a server without workers is believed to have none
+	settleWait = 10 * time.Second
+)
+
+// badEnds is how many times min-uptime a bad end of a worker is held against
+// a service.
+const badEnds = 30
+
+// A sight is what a look at the workers saw.
+type sight struct {
+	workers []lifecycle.Worker
+	solo    bool // the main process does the work itself
+	queue   int
+	gone    bool // there is no main process
+}
+
+// attend looks at a service's workers if there is a reason to, or forgets them.
+// It is called after every step.
+func (s *Supervisor) attend(svc *service) {
+	live := svc.state.Live()
+	if live == nil || live.Phase == lifecycle.Stopping || s.end != nil || svc.def == nil || svc.pid() == 0 {
+		svc.dropCrew()
+		return
+	}
+	if svc.crew != nil && svc.crew.gen != live.Gen {
+		svc.dropCrew()
+	}
+	waits := svc.waits()
+	if svc.crew == nil {
+		if !waits && svc.def.Workers.Depth == 0 {
+			return
+		}
+		svc.crew = &crew{gen: live.Gen, began: now(), watched: map[lifecycle.Proc]func(){}}
+		s.look(svc)
+		return
+	}
+	if waits {
+		s.lookWithin(svc, lookOften)
+	}
+}
+
+// waits reports whether an operation waits for what becomes of the workers.
+func (svc *service) waits() bool {
+	st := &svc.state
+	return st.Reload != nil && st.Reload.Stage >= lifecycle.Proving || st.Scaling != nil && st.Scaling.Sent ||
+		svc.crew != nil && len(svc.crew.surveys) > 0
+}
+
+func (svc *service) dropCrew() {
+	if svc.crew == nil {
+		return
+	}
+	for _, forget := range svc.crew.watched {
+		forget()
+	}
+	svc.crew = nil
+}
+
+// lookWithin plans a look, no sooner than lookOften after the last one.
+func (s *Supervisor) lookWithin(svc *service, d time.Duration) {
+	c := svc.crew
+	at := now().Add(d)
+	if c == nil || c.looking || !c.due.IsZero() && !at.Before(c.due) {
+		return
+	}
+	if least := c.looked.Add(lookOften); at.Before(least) {
+		at = least
+	}
+	c.due = at
+	s.due.add(at, func() bool { return svc.crew == c && c.due.Equal(at) }, func() { s.look(svc) })
+}
+
+// look looks at the workers, elsewhere, for /proc may wait for a process's memory.
+func (s *Supervisor) look(svc *service) {
+	c := svc.crew
+	c.due = time.Time{}
+	if c.looking {
+		c.again = true
+		return
+	}
+	c.looking, c.looked = true, now()
+	pid, w, queue := svc.pid(), svc.def.Workers, svc.state.Reload != nil
+	go func() {
+		seen := lookAtWorkers(pid, w, queue)
+		s.report(func() {
+			if svc.crew == c && s.services[svc.name] == svc {
+				s.saw(svc, seen)
+			}
+		})
+	}()
+}
+
+// lookAtWorkers is a census. Where nothing is known of a service, those of its
+// children count that run the same program as their parent does.
+func lookAtWorkers(pid int, w definition.Workers, queue bool) (seen sight) {
+	workers, between, err := procfs.Descendants(pid, max(w.Depth, 1))
+	if err != nil {
+		return sight{gone: true}
+	}
+	for _, p := range workers {
+		if w.Depth == 0 && !procfs.SameProgram(pid, p.Pid) {
+			continue
+		}
+		seen.workers = append(seen.workers, lifecycle.Worker{Proc: lifecycle.Proc{Pid: p.Pid, Start: p.Start},
+			Shows: procfs.Shows(p.Pid, procfs.Sign(w.Sign)), Born: sinceTicks(p.Start)})
+	}
+	for _, p := range between {
+		seen.workers = append(seen.workers, lifecycle.Worker{Proc: lifecycle.Proc{Pid: p.Pid, Start: p.Start}, Between: true, Born: sinceTicks(p.Start)})
+	}
+	if len(seen.workers) == 0 && !w.Solo.IsZero() {
+		seen.solo = procfs.Shows(pid, procfs.Sign(w.Solo))
+	}
+	if queue {
+		seen.queue, _ = procfs.Queue(pid) // one that may not be seen does not count
+	}
+	return seen
+}
+
+// saw takes in what a look saw.
+func (s *Supervisor) saw(svc *service, seen sight) {
+	c := svc.crew
+	c.looking = false
+	if seen.gone {
+		return // its end will be told
+	}
+	t, settle := now(), svc.policy.MinUptime
+	c.seen.See(t, seen.workers, settle)
+	s.watchWorkers(svc, seen.workers)
+	if c.seen.Steady(t, settle) {
+		c.steady = c.seen.Workers()
+		c.seen.Born, c.seen.Died = 0, 0
+	}
+	settled := c.seen.Settled(t, settle) > 0 || svc.def.Workers.Depth == 0 || seen.solo || len(seen.workers) == 0 && t.Sub(c.began) > settle
+	if len(c.surveys) > 0 && (settled || svc.state.Ailing != "" || t.Sub(c.began) > settleWait) {
+		surveys := c.surveys
+		c.surveys = nil
+		for _, survey := range surveys {
+			survey(seen)
+		}
+	}
+	if svc.crew != c {
+		return
+	}
+	if svc.state.Reload != nil && svc.state.Reload.Stage >= lifecycle.Proving || svc.state.Scaling != nil {
+		s.step(svc, lifecycle.Census{Gen: c.gen, Workers: seen.workers, Queue: seen.queue, Ended: c.ended})
+		s.progress(svc)
+	} else {
+		s.judge(svc, seen, t)
+	}
+	if svc.crew == c {
+		s.planLook(svc, seen)
+	}
+}
+
+// planLook says when the next look is due, if one is.
+func (s *Supervisor) planLook(svc *service, seen sight) {
+	c, t := svc.crew, now()
+	since := c.began
+	if c.seen.Changed.After(since) {
+		since = c.seen.Changed
+	}
+	patience := t.Sub(since) / 20
+	starting := svc.state.Phase() == lifecycle.Starting && svc.def.Ready.Workers
+	switch {
+	case c.again:
+		c.again = false
+		s.lookWithin(svc, 0)
+	case svc.waits() || starting:
+		s.lookWithin(svc, min(max(patience, lookOften), lookSeldom))
+	case svc.def.Workers.Depth == 0, seen.solo:
+	case svc.state.Ailing != "":
+		s.lookWithin(svc, lookRarely)
+	case len(seen.workers) == 0 && t.Sub(since) > noWorkers:
+	case !c.seen.Steady(t, svc.policy.MinUptime):
+		s.lookWithin(svc, min(max(patience, lookOften), lookRarely))
+	}
+}
+
+// judge says, where no operation waits, whether the workers do what the
+// service is there for.
+func (s *Supervisor) judge(svc *service, seen sight, t time.Time) {
+	c, settle := svc.crew, svc.policy.MinUptime
+	if svc.def.Workers.Depth == 0 {
+		return
+	}
+	c.ends = slices.DeleteFunc(c.ends, func(at time.Time) bool { return t.Sub(at) > badEnds*max(settle, lookRarely/10) })
+	need := max(c.steady, 1)
+	steady := c.seen.Steady(t, settle) || seen.solo
+	why := svc.state.Ailing
+	switch {
+	case c.seen.Churns(t, settle, need):
+		why = fmt.Sprintf("workers die at start (%s%d in %s)", c.howEnded(), c.seen.Died, seconds(t.Sub(c.began)))
+		if c.steady > 0 {
+			why = fmt.Sprintf("new workers die at start (%s)", c.endedOr("again and again"))
+		}
+	case len(c.ends) > max(need, 2):
+		why = fmt.Sprintf("workers end again and again (%s%d in %s)", c.howEnded(), len(c.ends), seconds(t.Sub(c.ends[0])))
+	case steady && len(c.ends) < max(need, 2):
+		why = ""
+	}
+	starting := svc.state.Phase() == lifecycle.Starting && svc.def.Ready.Workers
+	switch {
+	case why != svc.state.Ailing || why != "" && starting:
+		told := svc.state.Ailing == why
+		s.step(svc, lifecycle.Ailing{Gen: c.gen, Why: why})
+		if !told {
+			s.tellAiling(svc, why)
+		}
+	case starting && steady && t.Sub(c.began) >= settle:
+		s.step(svc, lifecycle.Ready{Gen: c.gen})
+	}
+}
+
+func (s *Supervisor) tellAiling(svc *service, why string) {
+	svc.tell()
+	text := why
+	if why == "" {
+		text = "its workers have settled"
+	}
+	s.event(status.Event{Service: svc.name, Kind: "workers", State: stateOf(svc), Text: text, Pid: svc.pid()})
+	s.say(svc.name + ": " + text)
+	s.mark(svc)
+}
+
+func (c *crew) howEnded() string {
+	if c.ended == "" {
+		return ""
+	}
+	return c.ended + ", "
+}
+
+func (c *crew) endedOr(other string) string {
+	if c.ended == "" {
+		return other
+	}
+	return c.ended
+}

@@ -1,0 +1,193 @@
+package supervise
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+
+	"gsv/supervise/lifecycle"
+	"gsv/supervise/logs"
+	"gsv/supervise/status"
+)
+
+// finish ends an operation as lifecycle has decided. A failure gets the log
+// lines of the attempt first, which are read elsewhere.
+func (s *Supervisor) finish(svc *service, f lifecycle.Finish) {
+	s.dropHelper(f.Op)
+	op := s.ops.byID[f.Op]
+	if op == nil || op.Done() {
+		return
+	}
+	op.Pid, op.Generation, op.Progress = svc.pid(), svc.state.Gen, ""
+	op.Serving = svc.state.Ready(svc.policy)
+	op.Ended = time.Now().Round(time.Millisecond)
+	result := status.OK
+	switch f.Result {
+	case lifecycle.Done:
+		if op.Verb == "once" || op.Verb == "start" {
+			op.Detail = s.outcome(svc)
+		}
+	case lifecycle.Superseded:
+		result, op.Error = status.Failed, "another command undid it first"
+	case lifecycle.Failed:
+		result, op.Error = status.Failed, f.Why
+	}
+	if rl := f.Reload; rl != nil {
+		s.finishReload(svc, op, rl)
+	}
+	if sc := f.Scaled; sc != nil {
+		if f.Result == lifecycle.Done {
+			op.Detail = workersText(sc.Now, svc.state.Scale)
+		} else if op.Error == "" {
+			op.Error, op.Hint = whyScaling(sc, svc.policy, svc.name)
+		}
+	}
+	if f.Result == lifecycle.Failed {
+		s.explain(svc, op)
+	}
+	op.result = result
+	if op.unwatch != nil {
+		op.unwatch()
+	}
+	if svc.recent = append(svc.recent, op.ID); len(svc.recent) > recordedOps {
+		if old := s.ops.get(svc.recent[0]); old != nil {
+			old.Log = nil // who waited for it has it
+		}
+		svc.recent = svc.recent[1:]
+	}
+	s.account(svc, op, f)
+}
+
+// finishReload puts into an operation what the reload that served it has come to.
+func (s *Supervisor) finishReload(svc *service, op *operation, rl *lifecycle.Reload) {
+	tellReload(op, rl, svc.policy)
+	if op.Error == "" {
+		op.Error, op.Hint = whyReload(rl, svc.policy, now())
+	}
+	if rl.Stage >= lifecycle.Proving && rl.Need > 0 && svc.policy.Workers {
+		op.Serving = op.Pid != 0 && len(rl.Left)+rl.Settled > 0
+	}
+	if op.Error == "" && svc.crew != nil {
+		svc.crew.ends = nil // those were of the code of before
+	}
+}
+
+// account reads what an operation's report says beside what is known here: log
+// lines of the attempt, and the release.
+func (s *Supervisor) account(svc *service, op *operation, f lifecycle.Finish) {
+	if !starts(op.Verb) || full(op.Log) {
+		s.ended(op)
+		return
+	}
+	attempt := 0
+	for gen := range svc.runs {
+		attempt = max(attempt, gen) // a next one is launched later
+	}
+	lines := 0
+	switch failed := f.Result == lifecycle.Failed; {
+	case svc.policy.Oneshot:
+		lines = oneshotLines
+	case failed && svc.said != nil:
+		op.Log = svc.said
+	case failed && f.Reload != nil && f.Reload.Stage < lifecycle.Signalling:
+		// it was refused
+	case failed:
+		lines = attemptLines
+	}
+	mark := int64(-1)
+	if f.Reload != nil {
+		mark = svc.mark
+	}
+	file, _ := svc.out.(*logs.File)
+	d, pid := svc.def, op.Pid
+	if lines == 0 && (d.Preset == "none" || pid == 0) {
+		s.ended(op)
+		return
+	}
+	go func() {
+		var text []string
+		if lines > 0 && file != nil {
+			text = s.attemptLines(file, logs.Key{Name: svc.name, Gen: attempt}, mark, lines)
+		}
+		var p place
+		if pid != 0 && d.Preset != "none" {
+			p = placeOf(d, d.Server(), pid)
+		}
+		s.report(func() {
+			if lines > 0 {
+				op.Log = text
+			}
+			op.Release = p.release
+			if pid == svc.pid() {
+				svc.release = p.release
+			}
+			s.ended(op)
+		})
+	}()
+}
+
+func starts(verb string) bool {
+	return verb == "start" || verb == "restart" || verb == "once" || verb == "hup"
+}
+
+// outcome is what a oneshot has come to.
+func (s *Supervisor) outcome(svc *service) string {
+	if !svc.policy.Oneshot || svc.state.Last == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s after %s", describeExit(*svc.state.Last), seconds(svc.state.Last.Uptime))
+}
+
+// explain says why a start has failed and what happens next.
+func (s *Supervisor) explain(svc *service, op *operation) {
+	if !starts(op.Verb) {
+		return
+	}
+	if last := svc.state.Last; op.Error == "" && last != nil {
+		op.Error = describeExit(*last)
+		if last.Failure == "" {
+			op.Error += " after " + seconds(last.Uptime)
+		}
+		if op.Verb == "hup" && op.As == "" {
+			op.Error = "main process " + op.Error
+		}
+	}
+	switch svc.state.Phase() {
+	case lifecycle.Backoff:
+		at := wall(svc.state.RetryAt)
+		op.NextStart = &at
+	case lifecycle.Fatal:
+		op.Hint = "given up (start-limit); mend it and run gsvctl start " + svc.name
+	case lifecycle.Exited:
+		op.Hint = "it is not started again (restart = \"no\" or \"on-failure\")"
+	}
+}
+
+// ended makes the end of an operation known.
+func (s *Supervisor) ended(op *operation) {
+	op.Result = op.result
+	id := lifecycle.OpID(op.ID)
+	s.ops.ended = append(s.ops.ended, id)
+	if len(s.ops.ended) > rememberedOps {
+		delete(s.ops.byID, s.ops.ended[0])
+		s.ops.ended = s.ops.ended[1:]
+	}
+	if svc := op.svc; svc != nil {
+		svc.remember(op)
+		s.mark(svc)
+		s.save(svc)
+	}
+	s.event(operationEvent(op))
+	op.tell()
+}
+
+// remember keeps how the last reload went, until a good start or restart.
+func (svc *service) remember(op *operation) {
+	verb := cmp.Or(op.As, op.Verb)
+	switch {
+	case verb == "hup" || op.Verb == "hup" && op.Result == status.Failed:
+		svc.lastReload = &status.Reload{Operation: op.ID, Result: op.Result, Seconds: op.Seconds(op.Ended), At: op.Ended, Error: op.Error, By: op.By.User}
+	case starts(op.Verb) && op.Result == status.OK && !op.Already:
+		svc.lastReload = nil
+	}
+}

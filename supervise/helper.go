@@ -1,0 +1,237 @@
+package supervise
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"gsv/supervise/guardian"
+	"gsv/supervise/lifecycle"
+)
+
+// A helper is a command that is run for an operation: a check-command or a
+// reload-command. It is started by the guardian as services are, with the
+// service's user, directory and environment, and what it leaves behind is ended
+// with it.
+type helper struct {
+	svc     *service
+	op      lifecycle.OpID
+	what    string // "check-command"
+	n       uint64
+	output  chan []string // gets its last lines, once
+	late    bool          // it did not end in its time
+	dropped bool          // nobody waits for it any more
+	done    func(why string, lines []string)
+}
+
+// helperKey begins the keys by which the guardian knows helpers. No service has
+// such a name.
+const helperKey = "for "
+
+const (
+	helperLines = 20          // of output, shown with a failure
+	helperTail  = 64 << 10    // of output, kept while it is read
+	helperDrain = time.Second // for output to end, once the command has
+)
+
+// check runs the service's check-command, if it has one, before anything is done.
+func (s *Supervisor) check(svc *service, op lifecycle.OpID) {
+	nothing := "nothing was signalled"
+	if o := s.ops.byID[op]; o != nil && (o.Verb == "start" || o.Verb == "once" || o.As == "start") {
+		nothing = "nothing was started"
+	} else if o != nil && o.Verb == "restart" {
+		nothing = "nothing was stopped"
+	}
+	d := svc.next
+	if d == nil {
+		d = svc.def
+	}
+	h := &helper{svc: svc, op: op, what: "check-command", done: func(why string, lines []string) {
+		if why != "" {
+			why += " (" + nothing + ")"
+		}
+		svc.said = lines
+		s.step(svc, lifecycle.Checked{Op: op, Err: why})
+		svc.said = nil
+		if o := s.ops.byID[op]; o != nil && o.Streams && o.unwatch == nil {
+			s.stream(svc, o)
+		}
+	}}
+	s.help(h, d.CheckTimeout, func() (birth, error) {
+		b, err := s.prepare(d, svc.state.Gen)
+		if err == nil {
+			b.spec.Argv, err = d.Check(b.spec.Path)
+		}
+		return b, err
+	})
+}
+
+// runReload runs the service's reload-command.
+func (s *Supervisor) runReload(svc *service, e lifecycle.RunReload) {
+	d, pid := svc.def, svc.pid()
+	h := &helper{svc: svc, op: e.Op, what: "reload-command", done: func(why string, lines []string) {
+		svc.said = lines
+		s.step(svc, lifecycle.Delivered{Op: e.Op, Err: why})
+		svc.said = nil
+	}}
+	s.help(h, d.ReloadTimeout, func() (birth, error) {
+		b, err := s.prepare(d, e.Gen)
+		if err == nil {
+			b.spec.Argv = d.ReloadCommand
+			b.spec.Env = append(b.spec.Env, "MAINPID="+strconv.Itoa(pid)) // systemd.service(5), ExecReload=
+		}
+		return b, err
+	})
+}
+
+// help starts a helper. prepare may look at files; no command is a success.
+func (s *Supervisor) help(h *helper, timeout time.Duration, prepare func() (birth, error)) {
+	if s.helpers == nil {
+		s.helpers = map[string]*helper{}
+	}
+	s.helped++
+	h.n = uint64(s.pid)<<32 + s.helped // an earlier supervisor's may still be there
+	key := helperKey + h.svc.name
+	s.helpers[helperID(key, h.n)] = h
+	go func() {
+		b, err := prepare()
+		s.report(func() {
+			switch {
+			case h.dropped:
+				return
+			case err != nil:
+				s.helperDone(key, h, fmt.Sprintf("cannot run the %s: %s", h.what, err), nil)
+				return
+			case b.spec.Argv == nil:
+				s.helperDone(key, h, "", nil)
+				return
+			}
+			if err := s.startHelper(key, h, b); err != nil {
+				s.helperDone(key, h, fmt.Sprintf("cannot run the %s: %s", h.what, err), nil)
+				return
+			}
+			if timeout > 0 {
+				s.due.add(now().Add(timeout), func() bool { return s.helpers[helperID(key, h.n)] == h }, func() {
+					h.late = true
+					h.what += " did not end within " + brief(timeout)
+					s.guardian.Signal(0, key, h.n, syscall.SIGKILL, true)
+				})
+			}
+		})
+	}()
+}
+
+func helperID(key string, n uint64) string { return key + " " + strconv.FormatUint(n, 10) }
+
+func (s *Supervisor) startHelper(key string, h *helper, b birth) error {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	h.output = make(chan []string, 1)
+	go func() {
+		h.output <- tailOf(r, helperTail, helperLines)
+		r.Close()
+	}()
+	files := []guardian.File{{File: s.null, Shared: true}, {File: w}, {File: w, Shared: true}}
+	s.guardian.Start(key, h.n, b.spec, files, nil)
+	return nil
+}
+
+// tailOf reads to the end and returns the last lines, of so many bytes at most.
+func tailOf(r io.Reader, size, lines int) []string {
+	var text []byte
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := r.Read(buf)
+		if text = append(text, buf[:n]...); len(text) > 2*size {
+			text = append(text[:0], text[len(text)-size:]...)
+		}
+		if err != nil {
+			break
+		}
+	}
+	if len(text) > size {
+		text = text[len(text)-size:]
+	}
+	all := splitLines(text)
+	return cloneAll(all[max(0, len(all)-lines):])
+}
+
+// heardHelper takes what the guardian tells of a helper; false if the event is
+// about something else.
+func (s *Supervisor) heardHelper(ev guardian.Event) bool {
+	switch ev := ev.(type) {
+	case guardian.Started:
+		return strings.HasPrefix(ev.Key, helperKey)
+	case guardian.Empty:
+		return strings.HasPrefix(ev.Key, helperKey)
+	case guardian.Ended:
+		if !strings.HasPrefix(ev.Key, helperKey) {
+			return false
+		}
+		if ev.Left {
+			s.guardian.Signal(0, ev.Key, ev.N, syscall.SIGKILL, true)
+		}
+		s.guardian.Ack(ev.Key, ev.N)
+		s.guardian.Release(ev.Key, ev.N)
+		h := s.helpers[helperID(ev.Key, ev.N)]
+		if h == nil {
+			return true
+		}
+		d := h.svc.def
+		go func() {
+			why := howEnded(ev)
+			switch {
+			case h.late:
+				why = h.what + " and was ended"
+			case ev.Failure != nil:
+				why = h.what + ": " + describeFailure(d, ev.Failure)
+			case why != "":
+				why = h.what + " " + why
+			}
+			var lines []string
+			select {
+			case lines = <-h.output:
+			case <-time.After(helperDrain): // somebody else holds its output open
+			case <-s.done:
+				return
+			}
+			s.report(func() { s.helperDone(ev.Key, h, why, lines) })
+		}()
+		return true
+	}
+	return false
+}
+
+// howEnded says how a command has failed; "" if it has not.
+func howEnded(ev guardian.Ended) string {
+	exit := exitOf(ev)
+	if exit.Signal == 0 && exit.Code == 0 && !exit.Unknown {
+		return ""
+	}
+	return describeExit(exit)
+}
+
+// helperDone ends a helper and tells what has come of it.
+func (s *Supervisor) helperDone(key string, h *helper, why string, lines []string) {
+	delete(s.helpers, helperID(key, h.n))
+	if !h.dropped {
+		h.done(why, lines)
+	}
+}
+
+// dropHelper ends the helper of an operation that has ended.
+func (s *Supervisor) dropHelper(op lifecycle.OpID) {
+	for id, h := range s.helpers {
+		if h.op == op && !h.dropped {
+			h.dropped = true
+			delete(s.helpers, id)
+			s.guardian.Signal(0, helperKey+h.svc.name, h.n, syscall.SIGKILL, true)
+		}
+	}
+}

@@ -1,0 +1,378 @@
+package lifecycle
+
+import (
+	"slices"
+	"syscall"
+	"time"
+)
+
+// A Stage is how far a reload is.
+type Stage uint8
+
+const (
+	Waiting    Stage = iota // for the run to be ready
+	Checking                // the check-command runs
+	Surveying               // the workers are counted
+	Signalling              // the signal is on its way; nobody has said that it was delivered
+	Proving                 // it was: new workers must come, and the old ones go
+	Draining                // the new ones are proven; old ones are still there
+	Asking                  // all workers are as they should be; the service itself is asked
+)
+
+// A Reload is the one reload that is under way. Whoever asks for another one
+// meanwhile gets the next, which is one for all of them.
+type Reload struct {
+	Turn     int       `json:"turn"`
+	Op       OpID      `json:"op"` // stands for it in effects and events
+	Gen      int       `json:"gen"`
+	Stage    Stage     `json:"stage"`
+	Sent     time.Time `json:"sent,omitzero"`     // when the signal was sent
+	Since    time.Time `json:"since,omitzero"`    // when it was delivered
+	Deadline time.Time `json:"deadline,omitzero"` // of this stage
+	Old      []Proc    `json:"old,omitempty"`     // what must go
+	Left     []Proc    `json:"left,omitempty"`    // of those, what was there at the last look
+	Need     int       `json:"need,omitempty"`    // how many new workers must settle; 0: there were none
+	Crew     Crew      `json:"crew"`              // the new ones
+	Best     int       `json:"best,omitempty"`    // of what was to come and to go, the most that had
+	Queue    int       `json:"queue,omitempty"`   // connections that waited at the last look
+	Lost     string    `json:"lost,omitempty"`    // how the last worker ended
+	Told     []Proc    `json:"told,omitempty"`    // old workers that were told to end
+	Unready  string    `json:"unready,omitempty"` // what the service answered
+	Unsure   bool      `json:"unsure,omitempty"`  // whether the signal was delivered
+	Settled  int       `json:"settled,omitempty"` // new workers, at the last look
+	Fault    Fault     `json:"fault,omitempty"`   // why it has failed, where no words were given
+}
+
+// A Fault is why a change of the workers has failed.
+type Fault uint8
+
+const (
+	NoFault   Fault = iota
+	Churn           // new workers are born and end before they have settled
+	Late            // no progress within reload-timeout
+	Stays           // old ones that are not known to be workers do not end within drain-timeout
+	NoWorkers       // there are none to be more, or fewer
+	LastOne         // one must stay
+	Miscount        // there are not as many as were asked for
+)
+
+// Moment is how long a main process without workers must live after it has
+// taken the signal: one that has no handler after all is gone by then.
+const Moment = 150 * time.Millisecond
+
+// bornEarlier is how much later than the kernel says a process may have begun,
+// for that counts in hundredths of a second.
+const bornEarlier = 20 * time.Millisecond
+
+// askReload takes in that somebody wants a reload.
+func (m *machine) askReload(c Command) error {
+	switch {
+	case m.s.Want == Down && len(m.s.Runs) > 0:
+		return ErrStopping
+	case m.s.Want == Down:
+		return ErrStopped
+	case len(m.s.Runs) == 0 || m.s.Phase() == Stopping:
+		m.begin(Command{Op: c.Op, Verb: DoStart, NoCheck: c.NoCheck})
+		return nil
+	}
+	turn := m.s.Reloads + 1
+	if rl := m.s.Reload; rl != nil && rl.Stage == Waiting {
+		turn = rl.Turn // it has not begun
+	}
+	m.wait(Op{ID: c.Op, Verb: DoReload, Turn: turn, NoCheck: c.NoCheck})
+	if sc := m.s.Scaling; sc != nil && sc.Again {
+		m.s.Scaling = nil // it comes again after the reload
+	}
+	m.next()
+	return nil
+}
+
+// next begins what waits for its turn: one change of the workers at a time.
+func (m *machine) next() {
+	if m.s.Reload != nil || m.s.Scaling != nil {
+		return
+	}
+	for _, op := range m.s.Ops {
+		switch {
+		case op.Verb == DoReload:
+			m.beginReload(op)
+			return
+		case op.Verb == DoScale:
+			m.beginScale(op.ID, op.Count, false)
+			return
+		}
+	}
+}
+
+func (m *machine) beginReload(op Op) {
+	r := m.s.Live()
+	if r == nil {
+		return // its end fails those who wait
+	}
+	m.s.Reloads = op.Turn
+	m.s.Reload = &Reload{Turn: op.Turn, Op: op.ID, Gen: r.Gen}
+	if r.Phase == Running {
+		m.checkReload()
+	}
+}
+
+// checkReload goes on with a reload whose run is ready.
+func (m *machine) checkReload() {
+	rl := m.s.Reload
+	wanted := slices.ContainsFunc(m.s.Ops, func(op Op) bool {
+		return op.Verb == DoReload && op.Turn == rl.Turn && !op.NoCheck
+	})
+	if m.p.Check && wanted {
+		rl.Stage = Checking
+		m.emit(Check{Op: rl.Op})
+		return
+	}
+	m.surveyReload()
+}
+
+func (m *machine) surveyReload() {
+	m.s.Reload.Stage = Surveying
+	m.emit(Survey{Op: m.s.Reload.Op, Gen: m.s.Reload.Gen})
+}
+
+func (m *machine) checked(ev Checked) {
+	if rl := m.s.Reload; rl != nil && rl.Op == ev.Op && rl.Stage == Checking {
+		if ev.Err != "" {
+			m.endReload(Failed, ev.Err)
+		} else {
+			m.surveyReload()
+		}
+		return
+	}
+	for _, op := range m.s.Ops {
+		if op.ID != ev.Op || !op.Checking {
+			continue
+		}
+		if ev.Err != "" {
+			m.finish(op, Failed, ev.Err)
+			return
+		}
+		m.s.Ops = slices.DeleteFunc(m.s.Ops, func(o Op) bool { return o.ID == op.ID })
+		m.up(Command{Op: op.ID, Verb: op.Verb, Reset: op.Reset})
+		return
+	}
+}
+
+func (m *machine) surveyed(ev Surveyed) {
+	if sc := m.s.Scaling; sc != nil && sc.Op == ev.Op {
+		m.surveyedScale(ev)
+		return
+	}
+	rl := m.s.Reload
+	if rl == nil || rl.Op != ev.Op || rl.Stage != Surveying {
+		return
+	}
+	switch {
+	case ev.Err != "":
+		m.endReload(Failed, ev.Err)
+		return
+	case ev.Restart:
+		m.restartInstead()
+		return
+	}
+	rl.Old, rl.Need = nil, ev.Need
+	for _, w := range ev.Workers {
+		rl.Old = append(rl.Old, w.Proc)
+	}
+	rl.Left = rl.Old
+	rl.Stage, rl.Sent = Signalling, m.now
+	if ev.Run {
+		m.emit(RunReload{Op: rl.Op, Gen: rl.Gen})
+	} else {
+		m.emit(Kill{Gen: rl.Gen, Signal: ev.Signal, Op: rl.Op})
+	}
+}
+
+// restartInstead restarts the service for all who wait for a reload: the new
+// process begins after the last of them has asked.
+func (m *machine) restartInstead() {
+	m.s.Reload = nil
+	for i := range m.s.Ops {
+		if op := &m.s.Ops[i]; op.Verb == DoReload {
+			op.Verb, op.Gen, op.Turn = DoRestart, m.s.Gen+1, 0
+		}
+	}
+	m.dropScaling()
+	m.stop(&m.s.Runs[len(m.s.Runs)-1], Asked, m.p.Stop)
+}
+
+// sent takes in that the reload's signal was delivered, or could not be.
+func (m *machine) sent(why string) {
+	rl := m.s.Reload
+	if why != "" {
+		m.endReload(Failed, why)
+		return
+	}
+	rl.Stage, rl.Since = Proving, m.now
+	rl.Deadline = m.now.Add(m.p.ReloadTimeout)
+	if rl.Need == 0 {
+		rl.Deadline = m.now.Add(Moment)
+	}
+}
+
+// census takes in what there is of the workers.
+func (m *machine) census(ev Census) {
+	if sc := m.s.Scaling; sc != nil && sc.Gen == ev.Gen {
+		m.count(ev)
+	}
+	rl := m.s.Reload
+	if rl == nil || rl.Gen != ev.Gen || rl.Stage < Proving {
+		return
+	}
+	var fresh []Worker
+	rl.Left = nil
+	for _, w := range ev.Workers {
+		old := slices.Contains(rl.Old, w.Proc)
+		if !old && w.Born.Before(rl.Sent.Add(-bornEarlier)) && !w.Born.IsZero() {
+			old = true // it came between the survey and the signal
+			rl.Old = append(slices.Clone(rl.Old), w.Proc)
+		}
+		if old {
+			rl.Left = append(rl.Left, w.Proc)
+		} else {
+			fresh = append(fresh, w)
+		}
+	}
+	rl.Crew.See(m.now, fresh, m.p.MinUptime)
+	rl.Queue = ev.Queue
+	if ev.Ended != "" {
+		rl.Lost = ev.Ended
+	}
+	m.prove()
+}
+
+// prove decides, after a look, how far the reload is.
+func (m *machine) prove() {
+	rl := m.s.Reload
+	settled := rl.Crew.Settled(m.now, m.p.MinUptime)
+	rl.Settled = settled
+	if best := settled + len(rl.Old) - len(rl.Left); best > rl.Best {
+		rl.Best = best
+		if rl.Stage == Proving && rl.Need > 0 {
+			rl.Deadline = m.now.Add(m.p.ReloadTimeout)
+		}
+	}
+	switch {
+	case rl.Need == 0 || rl.Stage == Asking:
+	case m.p.Workers && rl.Crew.Churns(m.now, m.p.MinUptime, rl.Need):
+		m.fault(Churn)
+	case !m.enough(settled):
+		if rl.Stage == Draining { // proven too early
+			rl.Stage, rl.Deadline = Proving, m.now.Add(m.p.ReloadTimeout)
+		}
+	case len(rl.Left) == 0:
+		m.proven()
+	case rl.Stage == Proving:
+		rl.Stage, rl.Deadline = Draining, time.Time{}
+		if m.p.DrainTimeout > 0 {
+			rl.Deadline = m.now.Add(m.p.DrainTimeout)
+		}
+	}
+}
+
+// enough reports whether the new workers are all that there should be.
+func (m *machine) enough(settled int) bool {
+	rl := m.s.Reload
+	switch {
+	case !m.p.Workers:
+		// Its children may be anything: they are workers if the signal made them come or go.
+		if len(rl.Left) == len(rl.Old) && rl.Crew.Born == 0 {
+			rl.Left = nil
+			return m.now.Sub(rl.Since) >= m.p.MinUptime
+		}
+		return rl.Crew.Steady(m.now, m.p.MinUptime)
+	case m.p.Counts:
+		return rl.Crew.Steady(m.now, m.p.MinUptime)
+	}
+	return settled >= rl.Need
+}
+
+// proven goes on with a reload whose workers are as they should be.
+func (m *machine) proven() {
+	rl := m.s.Reload
+	if !m.p.Ask {
+		m.endReload(Done, "")
+		return
+	}
+	if rl.Stage != Asking {
+		rl.Stage, rl.Deadline = Asking, m.now.Add(m.p.ReloadTimeout)
+	}
+	m.emit(Ask{Op: rl.Op, Gen: rl.Gen})
+}
+
+func (m *machine) asked(ev Answered) {
+	rl := m.s.Reload
+	switch {
+	case rl == nil || rl.Op != ev.Op || rl.Stage != Asking:
+	case ev.Err == "":
+		m.endReload(Done, "")
+	case ev.Final || !m.now.Before(rl.Deadline):
+		m.endReload(Failed, ev.Err)
+	default:
+		rl.Unready = ev.Err
+		m.emit(Ask{Op: rl.Op, Gen: rl.Gen})
+	}
+}
+
+// reloadDue is called when the time of a reload's stage is over.
+func (m *machine) reloadDue() {
+	rl := m.s.Reload
+	switch rl.Stage {
+	case Proving:
+		if rl.Need == 0 {
+			m.proven()
+			return
+		}
+		m.fault(Late)
+	case Draining:
+		sig := syscall.SIGTERM
+		if rl.Told == nil {
+			rl.Told = rl.Left
+		} else {
+			sig = syscall.SIGKILL
+		}
+		if !m.p.Workers {
+			m.fault(Stays)
+			return
+		}
+		rl.Deadline = m.now.Add(CleanWait)
+		m.emit(End{Gen: rl.Gen, Procs: slices.Clone(rl.Left), Signal: sig})
+	case Asking:
+		m.endReload(Failed, rl.Unready)
+	default:
+		rl.Deadline = time.Time{}
+	}
+}
+
+// fault ends the reload for a reason that the reload itself tells.
+func (m *machine) fault(f Fault) {
+	m.s.Reload.Fault = f
+	m.endReload(Failed, "")
+}
+
+// endReload ends the reload for all whom it serves, and begins the next.
+func (m *machine) endReload(result Result, why string) {
+	rl := m.s.Reload
+	m.s.Reload = nil
+	switch {
+	case result == Done:
+		m.s.Ailing = ""
+	case m.p.Workers && rl.Stage >= Proving && rl.Need > 0 && len(rl.Left) == 0 && rl.Settled == 0:
+		m.s.Ailing = "it has no worker that has settled"
+	}
+	for _, op := range slices.Clone(m.s.Ops) {
+		if op.Verb == DoReload && op.Turn <= rl.Turn {
+			m.s.Ops = slices.DeleteFunc(m.s.Ops, func(o Op) bool { return o.ID == op.ID })
+			m.emit(Finish{Op: op.ID, Result: result, Why: why, Reload: rl})
+		}
+	}
+	if result == Done && rl.Need > 0 {
+		m.scaleAgain(false)
+	}
+	m.next()
+}

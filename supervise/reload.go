@@ -1,0 +1,279 @@
+package supervise
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"regexp"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"gsv/supervise/definition"
+	"gsv/supervise/lifecycle"
+	"gsv/supervise/logs"
+	"gsv/supervise/procfs"
+	"gsv/supervise/status"
+)
+
+// handlersWait is how long after its start a main process may take to install
+// the handler of a signal that it is sent.
+const handlersWait = 5 * time.Second
+
+// survey finds out how a run can be reloaded, or its workers' number changed,
+// then counts them as late as can be before the signal.
+func (s *Supervisor) survey(svc *service, e lifecycle.Survey) {
+	d, pid, began := svc.def, svc.pid(), svc.state.Live().Since
+	file, _ := svc.out.(*logs.File)
+	key := logs.Key{Name: svc.name, Gen: e.Gen}
+	go func() {
+		var ev lifecycle.Surveyed
+		if e.Scale == 0 {
+			ev = surveyReload(d, pid, began)
+		} else {
+			ev = surveyScale(d, pid, e.Scale)
+		}
+		ev.Op = e.Op
+		mark := s.logMark(file, key)
+		s.report(func() {
+			if e.Scale == 0 {
+				svc.mark = mark
+			}
+			if ev.Restart {
+				s.asRestart(svc)
+			}
+			if ev.Err != "" || ev.Restart {
+				s.step(svc, ev)
+				return
+			}
+			s.surveyWorkers(svc, e, ev)
+		})
+	}()
+}
+
+// asRestart notes that those who wait for a reload get a restart.
+func (s *Supervisor) asRestart(svc *service) {
+	for _, o := range svc.state.Ops {
+		if op := s.ops.byID[o.ID]; op != nil && o.Verb == lifecycle.DoReload {
+			op.As = "restart"
+		}
+	}
+}
+
+// surveyWorkers counts the workers once they have settled, and goes on.
+func (s *Supervisor) surveyWorkers(svc *service, e lifecycle.Survey, ev lifecycle.Surveyed) {
+	live := svc.state.Live()
+	if live == nil || live.Gen != e.Gen {
+		return // whoever waited has heard of its end
+	}
+	if svc.crew == nil || svc.crew.gen != e.Gen {
+		svc.dropCrew()
+		svc.crew = &crew{gen: e.Gen, began: now(), watched: map[lifecycle.Proc]func(){}}
+	}
+	c := svc.crew
+	c.surveys = append(c.surveys, func(seen sight) {
+		ev.Workers = seen.workers
+		for _, w := range seen.workers {
+			if !w.Between {
+				ev.Need++
+			}
+		}
+		ev.Need = max(ev.Need, c.steady)
+		s.step(svc, ev)
+	})
+	if c.looking {
+		c.again = true
+	} else {
+		s.look(svc)
+	}
+}
+
+// surveyReload finds out whether and how a service can be reloaded: it looks at
+// the main process and at files. It may take long.
+func surveyReload(d *definition.Definition, pid int, began time.Time) (ev lifecycle.Surveyed) {
+	ev.Signal = d.Signals.Reload
+	server := d.Server()
+	if d.Reload == definition.NoReload {
+		ev.Err = `its reload = "none"`
+		return ev
+	}
+	if d.Reload == definition.ByRestart {
+		ev.Restart = true
+		return ev
+	}
+	if server.Preload != "" && d.Reload == definition.BySignal {
+		ev.Err = server.Preload + `; gsvctl restart ` + d.Name + ` loads it, and so does hup with reload = "restart"`
+		return ev
+	}
+	switch p := placeOf(d, server, pid); {
+	case p.stale && d.StaleRelease == definition.RestartStale:
+		ev.Restart = true
+		return ev
+	case p.stale:
+		ev.Err = p.why + `, and a reload would load the old code; gsvctl restart ` + d.Name + ` enters the new directory (stale-release = "restart" has hup do so)`
+		return ev
+	}
+	if d.Reload == definition.ByCommand {
+		ev.Run = true
+		return ev
+	}
+	ev.Err = uncaught(pid, ev.Signal, began)
+	return ev
+}
+
+// surveyScale finds out whether a server takes the signals for more or fewer workers.
+func surveyScale(d *definition.Definition, pid, count int) (ev lifecycle.Surveyed) {
+	ev.Signal = d.Signals.ScaleUp
+	if count < 0 {
+		ev.Signal = d.Signals.ScaleDown
+	}
+	if ev.Signal == 0 {
+		ev.Err = "a " + d.Preset + " has no signal for that; nothing was sent"
+		return ev
+	}
+	ev.Err = uncaught(pid, ev.Signal, time.Time{})
+	return ev
+}
+
+// uncaught says why a main process cannot be sent a signal; "" if it can. One
+// that has just begun may still have to install its handlers.
+func uncaught(pid int, sig syscall.Signal, began time.Time) string {
+	for {
+		caught, ignored, err := procfs.Catches(pid, sig)
+		switch {
+		case errors.Is(err, unix.ESRCH) || caught:
+			return ""
+		case err != nil:
+			return err.Error()
+		case now().Sub(began) < handlersWait:
+			time.Sleep(lookOften)
+		case ignored:
+			return fmt.Sprintf("main process %d ignores %s; nothing was sent", pid, signalName(sig))
+		default:
+			return fmt.Sprintf("main process %d does not handle %s, which would end it; nothing was sent", pid, signalName(sig))
+		}
+	}
+}
+
+// logMark is where a service's log ends now: what is written from here on is of
+// the reload that begins. -1: not known.
+func (s *Supervisor) logMark(file *logs.File, key logs.Key) int64 {
+	if file == nil {
+		return -1
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), syncTime)
+	defer cancel()
+	s.pump.Sync(ctx, key)
+	info, err := os.Lstat(file.Path())
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return 0
+	case err != nil:
+		return -1
+	}
+	return info.Size()
+}
+
+// ask asks a service whose workers are as they should be whether it does its
+// work: whether its log tells otherwise, and whether it accepts connections.
+func (s *Supervisor) ask(svc *service, e lifecycle.Ask) {
+	d, file, mark := svc.def, (*logs.File)(nil), svc.mark
+	file, _ = svc.out.(*logs.File)
+	key := logs.Key{Name: svc.name, Gen: e.Gen}
+	network, address := "tcp", d.Ready.TCP
+	if d.Ready.Unix != "" {
+		network, address = "unix", d.Ready.Unix
+	}
+	again := false
+	if rl := svc.state.Reload; rl != nil {
+		again = rl.Unready != ""
+	}
+	go func() {
+		ev := lifecycle.Answered{Op: e.Op}
+		if again {
+			timer := time.NewTimer(d.Ready.Interval)
+			defer timer.Stop()
+			select {
+			case <-timer.C:
+			case <-s.done:
+				return
+			}
+		}
+		if line := s.complaint(d.Workers.Failure, file, key, mark); line != "" {
+			ev.Err, ev.Final = "the server says: "+line, true
+		} else if address != "" && !accepts(context.Background(), network, address, d.Ready.Timeout) {
+			ev.Err = address + " does not accept connections"
+		}
+		s.report(func() { s.step(svc, ev) })
+	}()
+}
+
+// complaint is the line by which a server says, since mark, that the reload has
+// failed though the workers look well; "" if there is none.
+func (s *Supervisor) complaint(pattern string, file *logs.File, key logs.Key, mark int64) string {
+	if pattern == "" || file == nil || mark < 0 {
+		return ""
+	}
+	re, err := regexp.Compile(pattern)
+	if err != nil {
+		return "bug: " + err.Error()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), syncTime)
+	defer cancel()
+	s.pump.Sync(ctx, key)
+	text, err := logs.Since(file.Path(), mark, -1)
+	if err != nil {
+		return ""
+	}
+	for line := range bytes.Lines(text) {
+		if re.Match(line) {
+			return string(bytes.TrimSpace(line))
+		}
+	}
+	return ""
+}
+
+// endWorkers sends a signal to workers that do not go by themselves.
+func (s *Supervisor) endWorkers(svc *service, e lifecycle.End) {
+	text := fmt.Sprintf("%s sent to old workers that do not end: %s", signalName(e.Signal), pidList(e.Procs))
+	s.event(status.Event{Service: svc.name, Kind: "workers", Text: text})
+	go func() {
+		for _, p := range e.Procs {
+			if err := procfs.Signal(p.Pid, p.Start, e.Signal); err != nil && !errors.Is(err, unix.ESRCH) {
+				s.say(svc.name + ": " + err.Error())
+			}
+		}
+	}()
+}
+
+// progress tells those who wait how far a change of the workers is.
+func (s *Supervisor) progress(svc *service) {
+	st := &svc.state
+	for _, o := range st.Ops {
+		op := s.ops.byID[o.ID]
+		if op == nil {
+			continue
+		}
+		text := ""
+		switch rl, sc := st.Reload, st.Scaling; {
+		case o.Verb == lifecycle.DoReload && rl != nil && o.Turn == rl.Turn:
+			text = reloadProgress(rl)
+		case o.Verb == lifecycle.DoReload:
+			text = "waits for the reload before it"
+		case o.Verb == lifecycle.DoScale && sc != nil && sc.Op == o.ID && sc.Sent:
+			text = fmt.Sprintf("workers %d/%d", sc.Now, sc.To())
+		case o.Checking:
+			text = "runs the check-command"
+		default:
+			continue
+		}
+		if text != op.Progress {
+			op.Progress = text
+			op.tell()
+		}
+	}
+}

@@ -1,0 +1,120 @@
+package supervise
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"gsv/supervise/lifecycle"
+	"gsv/supervise/procfs"
+	"gsv/supervise/status"
+)
+
+// watchWorkers has the kernel tell of the ends of the workers that are there,
+// and of no others.
+func (s *Supervisor) watchWorkers(svc *service, workers []lifecycle.Worker) {
+	c := svc.crew
+	if s.ends == nil {
+		ends, err := procfs.NewEnds()
+		if err != nil {
+			s.say(err.Error())
+			return
+		}
+		s.ends = ends
+	}
+	for proc, forget := range c.watched {
+		if !slices.ContainsFunc(workers, func(w lifecycle.Worker) bool { return w.Proc == proc }) {
+			delete(c.watched, proc)
+			if svc.def.Workers.Depth == 0 {
+				forget()
+			} // else its end is still to be told
+		}
+	}
+	if svc.def.Workers.Depth == 0 && !svc.waits() {
+		return
+	}
+	for _, w := range workers {
+		if c.watched[w.Proc] != nil {
+			continue
+		}
+		proc, born := w.Proc, w.Born
+		forget, err := s.ends.Watch(proc.Pid, proc.Start, func(end procfs.End) {
+			s.report(func() { s.workerEnded(svc, c, proc, born, end) })
+		})
+		switch {
+		case err == nil:
+			c.watched[proc] = forget
+		case errors.Is(err, unix.ESRCH):
+			c.again = true
+		case !s.unwatched: // out of descriptors, say: looks are all there is
+			s.unwatched = true
+			s.say(svc.name + ": " + err.Error())
+		}
+	}
+}
+
+// workerEnded takes in that a worker has ended.
+func (s *Supervisor) workerEnded(svc *service, c *crew, proc lifecycle.Proc, born time.Time, end procfs.End) {
+	if svc.crew != c || s.services[svc.name] != svc {
+		return
+	}
+	delete(c.watched, proc)
+	t := now()
+	s.lookWithin(svc, 0)
+	live := svc.state.Live()
+	if live == nil || live.Phase == lifecycle.Stopping {
+		return
+	}
+	rl := svc.state.Reload
+	if rl != nil && slices.Contains(rl.Old, proc) {
+		return // it was to go
+	}
+	how := ""
+	switch {
+	case !end.Known:
+	case end.Status.Signaled():
+		how = "killed by " + signalName(end.Status.Signal())
+	case end.Status.ExitStatus() == 0:
+		return // it has done its work
+	default:
+		how = fmt.Sprintf("exit %d", end.Status.ExitStatus())
+	}
+	if how == "" && t.Sub(born) >= badEnds*svc.policy.MinUptime {
+		return
+	}
+	if how != "" {
+		c.ended = how
+	}
+	if c.seen.HasSettled(proc, svc.policy.MinUptime) {
+		if len(c.ends) >= 1000 {
+			c.ends = slices.Delete(c.ends, 0, 500)
+		}
+		c.ends = append(c.ends, t)
+	}
+	s.tellWorker(svc, proc.Pid, how, t.Sub(born), t)
+}
+
+// tellWorker makes the bad end of a worker known, but no more than one a second.
+func (s *Supervisor) tellWorker(svc *service, pid int, how string, age time.Duration, t time.Time) {
+	c := svc.crew
+	if t.Sub(c.told) < time.Second && !c.told.IsZero() {
+		c.untold++
+		return
+	}
+	switch {
+	case how == "":
+		how = "ended"
+	case strings.HasPrefix(how, "exit "):
+		how = "exited" + how[len("exit"):]
+	}
+	text := fmt.Sprintf("worker %d %s after %s", pid, how, seconds(age))
+	if c.untold > 0 {
+		text += fmt.Sprintf(", and %d others since %s ago", c.untold, seconds(t.Sub(c.told)))
+	}
+	c.told, c.untold = t, 0
+	s.event(status.Event{Service: svc.name, Kind: "workers", Text: text, Pid: pid})
+}
