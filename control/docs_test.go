@@ -87,6 +87,18 @@ the role. ` + "`--force`" + ` needs the role all.
 	}
 	b.WriteString(strings.Join(words, ", ") + ", `web hup` → `hup web`, `restart all` → `restart --all`. `kill -HUP web`, `kill -s HUP web` do what they say.\n")
 	b.WriteString(`
+## What is told
+
+` + "`ps`" + ` has a line a process: service, ` + "`main` or `worker`" + `, pid, age, RSS, PSS, generation, state as in ps(1), working directory, and the command line as it is
+now. ` + "`history`" + ` has a line an operation that has ended: when it was asked for, service, verb (in brackets what was done in its place), who asked, how long it
+took, result, id, and what came of it; ` + "`--json`" + ` has the pids of workers and the log lines of failures too. ` + "`events`" + ` has a line an event: when, service, what, and
+more words. What there is not is "-"; columns are parted by two blanks or more, and the last may have single ones. A verdict is one line whatever is
+told in it, and on a terminal nobody's control characters reach it.
+
+Events and operations are kept in LOG-DIR, over the ends of gsv: JSON lines in ` + "`gsv.events`" + `, which is renamed ` + "`gsv.events.1`" + ` when it has grown to 1 MiB, so 2 MiB
+at most; only gsv's own user can read them. The last 1000 of each are told. A disk that is full, or hangs, holds up nothing: it is said, and they are
+in memory alone. Those of ` + "`gsv -- COMMAND`" + ` end with it.
+
 ## Exit status
 
 | status | means |

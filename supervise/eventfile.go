@@ -21,7 +21,8 @@ const (
 	eventsOlder = "gsv.events.1"
 	eventsMax   = 1 << 20 // bytes of each, and of what waits to be written
 	eventMax    = 64 << 10
-	opLogBytes  = 4096 // of log lines, kept with an operation
+	queueMax    = 4 * remembered // events: a burst, as when a thousand services start
+	opLogBytes  = 4096           // of log lines, kept with an operation
 )
 
 // An eventFile keeps events on disk, a JSON line each, for the next supervisor
@@ -38,7 +39,7 @@ type eventFile struct {
 	say         func(string)
 
 	mu      sync.Mutex
-	queue   []status.Event
+	queue   []status.Event // queueMax at most: the disk hangs
 	quit    bool
 	wake    chan struct{} // a place for one: there is something in queue, or quit
 	stopped chan struct{} // closed when all is written
@@ -63,7 +64,7 @@ func newEventFile(dir, runDir string, say func(string)) *eventFile {
 // put has an event written.
 func (e *eventFile) put(ev status.Event) {
 	e.mu.Lock()
-	if len(e.queue) >= remembered {
+	if len(e.queue) >= queueMax {
 		e.queue = e.queue[1:]
 	}
 	e.queue = append(e.queue, ev)

@@ -223,3 +223,32 @@ func TestOperationEvent(t *testing.T) {
 		t.Errorf("%q", ev.Text)
 	}
 }
+
+// BenchmarkOpenJournal is what the events of before cost a supervisor that begins.
+func BenchmarkOpenJournal(b *testing.B) {
+	logDir, runDir := filepath.Join(b.TempDir(), "log"), b.TempDir()
+	e := newEventFile(logDir, runDir, func(line string) { b.Error(line) })
+	for i := range remembered {
+		e.put(status.Event{Seq: uint64(i + 1), At: time.Now(), Service: "web", Kind: "state", State: status.Running, Pid: 4711})
+	}
+	<-e.close()
+	for b.Loop() {
+		s := &Supervisor{opts: Options{LogDir: logDir, RunDir: runDir}, said: make(chan string, 1)}
+		s.openJournal()
+		if len(s.journal.ring) != remembered {
+			b.Fatal("not all are there")
+		}
+		s.closeJournal()
+	}
+}
+
+// BenchmarkEvent is what an event costs the loop.
+func BenchmarkEvent(b *testing.B) {
+	s := &Supervisor{opts: Options{LogDir: b.TempDir(), RunDir: b.TempDir()}, said: make(chan string, 1)}
+	s.openJournal()
+	b.ReportAllocs()
+	for b.Loop() {
+		s.event(status.Event{Service: "web", Kind: "state", State: status.Running, Pid: 4711})
+	}
+	s.closeJournal()
+}

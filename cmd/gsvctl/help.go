@@ -38,7 +38,8 @@ verified, and says what happened.
 	helpFlags(w, control.FlagsOf(nil))
 	fmt.Fprint(w, `
 exit status: 0 done and verified, or already so · 1 failed · 2 usage · 3 not running or not ready · 4 no such service · 5 not finished in time
-and going on · 6 gsv cannot be reached · 7 not permitted · 8 invalid configuration · 9 serves, but its last reload failed · 130 detached
+and going on · 6 gsv cannot be reached · 7 not permitted · 8 invalid configuration · 9 serves, but its last reload failed or its
+code is of an older release · 130 detached
 
 gsvctl VERB --help says more of one.
 `)

@@ -167,7 +167,7 @@ type Caller struct {
 
 // An Event is one thing that happened.
 type Event struct {
-	Seq       uint64     `json:"seq"` // counts up by one; a gap means that events were dropped
+	Seq       uint64     `json:"seq"` // counts up; a gap means that events were dropped, or that another supervisor goes on
 	At        time.Time  `json:"at"`
 	Service   string     `json:"service,omitempty"` // empty: gsv as a whole
 	Kind      string     `json:"kind"`              // "state", "exit", "operation", "definition", "log", "gsv"
