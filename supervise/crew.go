@@ -223,7 +223,8 @@ func (s *Supervisor) judge(svc *service, seen sight, t time.Time) {
 	}
 	c.ends = slices.DeleteFunc(c.ends, func(at time.Time) bool { return t.Sub(at) > badEnds*max(settle, lookRarely/10) })
 	need := max(c.steady, 1)
-	steady := c.seen.Steady(t, settle) || seen.solo
+	steady := c.seen.Steady(t, settle) || seen.solo ||
+		svc.policy.Counts && c.seen.Died == 0 && c.seen.Settled(t, settle) > 0 // their number may go up and down
 	why := svc.state.Ailing
 	switch {
 	case c.seen.Churns(t, settle, need):

@@ -188,9 +188,9 @@ func (s *Supervisor) ask(svc *service, e lifecycle.Ask) {
 	if d.Ready.Unix != "" {
 		network, address = "unix", d.Ready.Unix
 	}
-	again := false
+	pid, again, solo := svc.pid(), false, false
 	if rl := svc.state.Reload; rl != nil {
-		again = rl.Unready != ""
+		again, solo = rl.Unready != "", rl.Need == 0 && !d.Workers.Solo.IsZero()
 	}
 	go func() {
 		ev := lifecycle.Answered{Op: e.Op}
@@ -207,6 +207,8 @@ func (s *Supervisor) ask(svc *service, e lifecycle.Ask) {
 			ev.Err, ev.Final = "the server says: "+line, true
 		} else if address != "" && !accepts(context.Background(), network, address, d.Ready.Timeout) {
 			ev.Err = address + " does not accept connections"
+		} else if solo && !procfs.Shows(pid, procfs.Sign(d.Workers.Solo)) {
+			ev.Err = fmt.Sprintf("main process %d has not loaded its code within %s", pid, brief(d.ReloadTimeout))
 		}
 		s.report(func() { s.step(svc, ev) })
 	}()

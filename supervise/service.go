@@ -68,8 +68,8 @@ func policyOf(d *definition.Definition, direct bool) lifecycle.Policy {
 		Probe: d.Ready.TCP != "" || d.Ready.Unix != "" || d.Ready.Workers, MinUptime: d.MinUptime, StartTimeout: d.StartTimeout,
 		Group:   d.KillMode == definition.Group,
 		Check:   !d.NoCheck && (d.CheckCommand != nil || d.Preset != "none"),
-		Ask:     d.Ready.TCP != "" || d.Ready.Unix != "" || d.Workers.Failure != "",
-		Workers: d.Workers.Depth > 0, Counts: d.Counts(),
+		Ask:     d.Ready.TCP != "" || d.Ready.Unix != "" || d.Workers.Failure != "" || !d.Workers.Solo.IsZero(),
+		Workers: d.Workers.Depth > 0, Counts: d.Counts(), Blind: d.Workers.Sign.IsZero(),
 		ReloadTimeout: d.ReloadTimeout, DrainTimeout: d.DrainTimeout,
 	}
 	switch d.Restart {
@@ -170,6 +170,11 @@ func (s *Supervisor) carryOut(svc *service, before lifecycle.State, effects []li
 // tell makes a change of phase known.
 func (s *Supervisor) tell(svc *service, before lifecycle.State) {
 	phase := svc.state.Phase()
+	if phase == lifecycle.Running && phase == before.Phase() && (svc.state.Reload == nil) != (before.Reload == nil) {
+		svc.tell()
+		s.event(status.Event{Service: svc.name, Kind: "state", State: stateOf(svc), Pid: svc.pid()})
+		return
+	}
 	if phase == before.Phase() && svc.state.Gen == before.Gen && !svc.since.IsZero() {
 		return
 	}

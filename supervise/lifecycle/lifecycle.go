@@ -99,6 +99,7 @@ type Policy struct {
 	Ask                bool          // a reload is not done before Answered says so
 	Workers            bool          // its children are known to be workers
 	Counts             bool          // a reload sets the number of workers to what the server's configuration says
+	Blind              bool          // workers show no sign of having loaded their code: that nobody waits to be accepted is asked instead
 	ReloadTimeout      time.Duration // how long a reload may go on without progress
 	DrainTimeout       time.Duration // how long old workers may stay; 0 = for ever
 }
@@ -110,7 +111,7 @@ func (p Policy) Equal(q Policy) bool {
 		p.DelayFactor == q.DelayFactor && p.StartLimit == q.StartLimit &&
 		p.StartLimitInterval == q.StartLimitInterval && p.Probe == q.Probe &&
 		p.MinUptime == q.MinUptime && p.StartTimeout == q.StartTimeout && p.Group == q.Group &&
-		p.Check == q.Check && p.Ask == q.Ask && p.Workers == q.Workers && p.Counts == q.Counts &&
+		p.Check == q.Check && p.Ask == q.Ask && p.Workers == q.Workers && p.Counts == q.Counts && p.Blind == q.Blind &&
 		p.ReloadTimeout == q.ReloadTimeout && p.DrainTimeout == q.DrainTimeout &&
 		slices.Equal(p.Success, q.Success) && slices.Equal(p.Stop, q.Stop) && slices.Equal(p.Quit, q.Quit)
 }

@@ -286,8 +286,10 @@ func (m *machine) enough(settled int) bool {
 			return m.now.Sub(rl.Since) >= m.p.MinUptime
 		}
 		return rl.Crew.Steady(m.now, m.p.MinUptime)
-	case m.p.Counts:
-		return rl.Crew.Steady(m.now, m.p.MinUptime)
+	case m.p.Blind && rl.Queue > 0:
+		return false
+	case m.p.Counts && rl.Crew.Steady(m.now, m.p.MinUptime):
+		return true
 	}
 	return settled >= rl.Need
 }
@@ -324,7 +326,7 @@ func (m *machine) reloadDue() {
 	rl := m.s.Reload
 	switch rl.Stage {
 	case Proving:
-		if rl.Need == 0 {
+		if rl.Need == 0 || m.p.Counts && rl.Settled > 0 && len(rl.Left) == 0 && rl.Queue == 0 {
 			m.proven()
 			return
 		}

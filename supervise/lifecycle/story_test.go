@@ -108,6 +108,8 @@ func (tl *teller) policy(words []string) {
 			tl.p.Workers = true
 		case "counts":
 			tl.p.Counts = true
+		case "blind":
+			tl.p.Blind = true
 		case "drain-timeout":
 			tl.p.DrainTimeout = d
 		case "reload-timeout":
@@ -164,7 +166,11 @@ func (tl *teller) happens(words []string) string {
 	case "surveyed": // OP WORKER… : those that have to go
 		return tl.step(tl.surveyed(OpID(arg(0)), args[1:]))
 	case "workers": // what a look sees
-		return tl.step(Census{Gen: tl.s.Gen, Workers: workers(args)})
+		queue := 0
+		if n := len(args); n > 0 && args[n-1] == "queue" {
+			args, queue = args[:n-1], 3
+		}
+		return tl.step(Census{Gen: tl.s.Gen, Workers: workers(args), Queue: queue})
 	case "answered":
 		return tl.step(Answered{Op: OpID(arg(0)), Err: strings.Join(args[1:], " "), Final: arg(1) == "never"})
 	case "ailing":
