@@ -274,8 +274,15 @@ func TestADiskThatIsFull(t *testing.T) {
 	if said := k.wrote(); len(said) != 1 || !strings.Contains(said[0], "no space left") {
 		t.Errorf("said %q", said)
 	}
-	if got := k.events(t); !slices.Equal(got, []uint64{1}) {
-		t.Errorf("on disk: %v", got)
+	got := k.events(t) // what was written before too much came at once
+	for i := range got {
+		if got[i] != uint64(i+1) {
+			t.Errorf("on disk: %v", got)
+			break
+		}
+	}
+	if len(got) == 0 || len(got) > remembered/2 {
+		t.Errorf("%d events on disk", len(got))
 	}
 	if len(k.pending) > eventsMax {
 		t.Errorf("%d bytes wait", len(k.pending))
