@@ -24,6 +24,7 @@ type crew struct {
 	due     time.Time // when the next one does; zero: none is planned
 
 	watched map[lifecycle.Proc]func() // workers whose end is told; the func forgets them
+	loaded  bool                      // one has loaded its code, or there are none that could
 	steady  int                       // how many there were when all was last well
 	surveys []func(sight)             // wait for workers that have settled
 	ends    []time.Time               // of workers, that were no good ends
@@ -168,6 +169,8 @@ func (s *Supervisor) saw(svc *service, seen sight) {
 		c.steady = c.seen.Workers()
 		c.seen.Born, c.seen.Died = 0, 0
 	}
+	c.loaded = c.loaded || seen.solo || slices.ContainsFunc(seen.workers, func(w lifecycle.Worker) bool { return w.Shows && !w.Between }) ||
+		len(seen.workers) == 0 && t.Sub(c.began) > settle
 	settled := c.seen.Settled(t, settle) > 0 || svc.def.Workers.Depth == 0 || seen.solo || len(seen.workers) == 0 && t.Sub(c.began) > settle
 	if len(c.surveys) > 0 && (settled || svc.state.Ailing != "" || t.Sub(c.began) > settleWait) {
 		surveys := c.surveys
@@ -198,7 +201,7 @@ func (s *Supervisor) planLook(svc *service, seen sight) {
 		since = c.seen.Changed
 	}
 	patience := t.Sub(since) / 20
-	starting := svc.state.Phase() == lifecycle.Starting && svc.def.Ready.Workers
+	starting := svc.state.Phase() == lifecycle.Starting && svc.def.Workers.Depth > 0
 	switch {
 	case c.again:
 		c.again = false
@@ -237,7 +240,7 @@ func (s *Supervisor) judge(svc *service, seen sight, t time.Time) {
 	case steady && len(c.ends) < max(need, 2):
 		why = ""
 	}
-	starting := svc.state.Phase() == lifecycle.Starting && svc.def.Ready.Workers
+	starting := svc.state.Phase() == lifecycle.Starting
 	switch {
 	case why != svc.state.Ailing || why != "" && starting:
 		told := svc.state.Ailing == why
@@ -245,8 +248,10 @@ func (s *Supervisor) judge(svc *service, seen sight, t time.Time) {
 		if !told {
 			s.tellAiling(svc, why)
 		}
-	case starting && steady && t.Sub(c.began) >= settle:
+	case starting && svc.def.Ready.Workers && steady && t.Sub(c.began) >= settle:
 		s.step(svc, lifecycle.Ready{Gen: c.gen})
+	case starting:
+		s.readyIfSo(svc, c.gen)
 	}
 }
 

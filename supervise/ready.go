@@ -48,13 +48,27 @@ func (s *Supervisor) watchReady(svc *service, gen int, fresh bool) {
 					timer.Reset(lives)
 					continue
 				}
-				s.report(func() { s.step(svc, lifecycle.Ready{Gen: gen}) })
+				s.report(func() {
+					r.accepts = true
+					s.readyIfSo(svc, gen)
+				})
 				return
 			}
 			fresh = false
 			timer.Reset(interval)
 		}
 	}()
+}
+
+// readyIfSo says that a run is ready whose address accepts connections: of a
+// server with workers the kernel does that too while they die of their code, so
+// one of them must have loaded it.
+func (s *Supervisor) readyIfSo(svc *service, gen int) {
+	r := svc.runs[gen]
+	if r == nil || !r.accepts || svc.def.Workers.Depth > 0 && (svc.crew == nil || svc.crew.gen != gen || !svc.crew.loaded) {
+		return
+	}
+	s.step(svc, lifecycle.Ready{Gen: gen})
 }
 
 // watchAgain does what watchReady does, for the run that is starting, if there

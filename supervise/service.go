@@ -58,6 +58,7 @@ type run struct {
 	empty    bool   // the guardian has told that nothing of its group is left
 	drained  bool   // all its output is in the log
 	probe    func() // ends its readiness check; nil: there is none
+	accepts  bool   // its address accepts connections
 }
 
 func policyOf(d *definition.Definition, direct bool) lifecycle.Policy {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,7 +21,7 @@ import (
 type real struct {
 	name    string
 	program []string // names that it goes by
-	args    string   // with DIR and ADDR for what they are
+	args    string   // with DIR for its directory; it listens on the socket "sock" there
 	files   map[string]string
 	reload  syscall.Signal
 	sign    Sign
@@ -49,32 +48,32 @@ def app(env, start):
 
 var reals = []real{{
 	name: "starman", program: []string{"starman"}, loads: true, deaf: true,
-	args:  "--listen ADDR --workers 1 DIR/app.psgi",
+	args:  "--listen DIR/sock --workers 1 DIR/app.psgi",
 	files: map[string]string{"app.psgi": psgi}, reload: syscall.SIGHUP,
 	sign: Sign{Title: "starman worker"},
 }, {
 	name: "unicorn", program: []string{"unicorn"}, loads: true,
 	args: "-c DIR/unicorn.rb -E deployment DIR/config.ru", reload: syscall.SIGHUP,
-	files: map[string]string{"config.ru": rackup, "unicorn.rb": "worker_processes 1\nlisten 'ADDR'\nworking_directory 'DIR'\n"},
+	files: map[string]string{"config.ru": rackup, "unicorn.rb": "worker_processes 1\nlisten 'DIR/sock'\nworking_directory 'DIR'\n"},
 	sign:  Sign{Catches: syscall.SIGUSR1, Defaults: syscall.SIGTTOU},
 }, {
 	name: "gunicorn sync", program: []string{"gunicorn"}, loads: true,
-	args:  "-b ADDR -w 1 --chdir DIR app:app",
+	args:  "-b unix:DIR/sock -w 1 --chdir DIR app:app",
 	files: map[string]string{"app.py": wsgi}, reload: syscall.SIGHUP,
 	sign: Sign{Heartbeat: "wgunicorn-"},
 }, {
 	name: "gunicorn gthread", program: []string{"gunicorn"}, loads: true,
-	args:  "-b ADDR -w 1 -k gthread --threads 2 --chdir DIR app:app",
+	args:  "-b unix:DIR/sock -w 1 -k gthread --threads 2 --chdir DIR app:app",
 	files: map[string]string{"app.py": wsgi}, reload: syscall.SIGHUP,
 	sign: Sign{Heartbeat: "wgunicorn-"},
 }, {
 	name: "puma", program: []string{"puma"}, loads: true,
-	args:  "-b tcp://ADDR -w 1 -t 1:2 --dir DIR -C DIR/puma.rb -e production DIR/config.ru",
+	args:  "-b unix://DIR/sock -w 1 -t 1:2 --dir DIR -C DIR/puma.rb -e production DIR/config.ru",
 	files: map[string]string{"config.ru": rackup, "puma.rb": "worker_check_interval 1\n"}, reload: syscall.SIGUSR1,
 	sign: Sign{Thread: "puma srv"},
 }, {
 	name: "uwsgi lazy-apps", program: []string{"uwsgi"}, loads: true,
-	args:  "--http-socket ADDR --plugin python3 --master --processes 1 --lazy-apps --chdir DIR --wsgi-file DIR/app.py",
+	args:  "--http-socket DIR/sock --plugin python3 --master --processes 1 --lazy-apps --chdir DIR --wsgi-file DIR/app.py",
 	files: map[string]string{"app.py": strings.ReplaceAll(wsgi, "app(", "application(")},
 	sign:  Sign{Catches: syscall.SIGUSR2},
 }, {
@@ -85,13 +84,13 @@ var reals = []real{{
 daemon off; worker_processes 1; pid DIR/pid; error_log stderr;
 events {}
 http { access_log off; client_body_temp_path DIR/a; proxy_temp_path DIR/b; fastcgi_temp_path DIR/c; uwsgi_temp_path DIR/d; scgi_temp_path DIR/e;
-server { listen ADDR; return 200 ok; } }
+server { listen unix:DIR/sock; return 200 ok; } }
 `},
 	sign: Sign{Title: "nginx: worker process"},
 }, {
 	name: "php-fpm", program: []string{"php-fpm", "php-fpm8.2", "/usr/sbin/php-fpm8.2"},
 	args: "-F -R -y DIR/fpm.conf", reload: syscall.SIGUSR2,
-	files: map[string]string{"fpm.conf": "[global]\nerror_log=/dev/stderr\n[www]\nlisten=ADDR\npm=static\npm.max_children=1\nUSER\n"},
+	files: map[string]string{"fpm.conf": "[global]\nerror_log=/dev/stderr\n[www]\nlisten=DIR/sock\npm=static\npm.max_children=1\nUSER\n"},
 	sign:  Sign{Title: "php-fpm: pool "},
 }}
 
@@ -135,17 +134,12 @@ func (r real) start(t *testing.T) *running {
 	if program == "" {
 		t.Skip(r.program[0], "is not installed")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
 	dir := t.TempDir()
 	user := ""
 	if os.Geteuid() == 0 {
 		user = "user=nobody"
 	}
-	in := strings.NewReplacer("DIR", dir, "ADDR", l.Addr().String(), "USER", user)
+	in := strings.NewReplacer("DIR", dir, "USER", user)
 	for name, text := range r.files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(in.Replace(text)), 0o644); err != nil {
 			t.Fatal(err)
@@ -155,7 +149,6 @@ func (r real) start(t *testing.T) *running {
 	if err := unix.Mkfifo(s.gate, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l.Close()
 	cmd := exec.Command(program, strings.Fields(in.Replace(r.args))...)
 	cmd.Dir = dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
