@@ -13,8 +13,9 @@ FUZZTIME ?= 60s
 SOAK ?= 20
 TESTFLAGS ?=
 
-# gcc and libc6-dev are what -race needs; starman is the server the scripts drive.
-PACKAGES = gcc libc6-dev starman curl util-linux procps
+# gcc and libc6-dev are what -race needs; then come the servers that are driven (starman brings start_server).
+PACKAGES = gcc libc6-dev curl util-linux procps \
+	starman unicorn gunicorn puma nginx-light apache2-bin php-fpm uwsgi-core uwsgi-plugin-python3
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: build run test packages vet bench fuzz soak install clean
@@ -36,6 +37,7 @@ run: build
 test: packages vet
 	$(GO) test -race -timeout 12m $(TESTFLAGS) $(PKG)
 
+# No daemon is started by its installation: each test runs its own.
 packages:
 	@missing=; for p in $(PACKAGES); do \
 		dpkg-query -W -f '$${db:Status-Status}' $$p 2>/dev/null | grep -qx installed || missing="$$missing $$p"; \
@@ -43,6 +45,11 @@ packages:
 	[ -z "$$missing" ] && exit 0; \
 	sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
 	echo "installing$$missing"; \
+	policy=/usr/sbin/policy-rc.d; \
+	if ! [ -e $$policy ]; then \
+		trap "$$sudo rm -f $$policy" EXIT; trap 'exit 1' INT TERM; \
+		printf '#!/bin/sh\nexit 101\n' | $$sudo tee $$policy >/dev/null && $$sudo chmod 755 $$policy || exit 1; \
+	fi; \
 	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq update && \
 	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $$missing >/dev/null
 
