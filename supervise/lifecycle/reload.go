@@ -37,6 +37,7 @@ type Reload struct {
 	Queue    int       `json:"queue,omitempty"`   // connections that waited at the last look
 	Lost     string    `json:"lost,omitempty"`    // how the last worker ended
 	Told     []Proc    `json:"told,omitempty"`    // old workers that were told to end
+	Drain    time.Time `json:"drain,omitzero"`    // since when only old ones were missing; one that goes begins it anew
 	Unready  string    `json:"unready,omitempty"` // what the service answered
 	Unsure   bool      `json:"unsure,omitempty"`  // whether the signal was delivered
 	Settled  int       `json:"settled,omitempty"` // new workers, at the last look
@@ -224,7 +225,7 @@ func (m *machine) census(ev Census) {
 	if rl == nil || rl.Gen != ev.Gen || rl.Stage < Proving {
 		return
 	}
-	var fresh []Worker
+	fresh, left := []Worker(nil), len(rl.Left)
 	rl.Left = nil
 	for _, w := range ev.Workers {
 		old := slices.Contains(rl.Old, w.Proc)
@@ -237,6 +238,9 @@ func (m *machine) census(ev Census) {
 		} else {
 			fresh = append(fresh, w)
 		}
+	}
+	if len(rl.Left) < left {
+		rl.Drain = time.Time{}
 	}
 	rl.Crew.See(m.now, fresh, m.p.MinUptime)
 	rl.Queue = ev.Queue
@@ -268,10 +272,23 @@ func (m *machine) prove() {
 	case len(rl.Left) == 0:
 		m.proven()
 	case rl.Stage == Proving:
-		rl.Stage, rl.Deadline = Draining, time.Time{}
-		if m.p.DrainTimeout > 0 {
-			rl.Deadline = m.now.Add(m.p.DrainTimeout)
-		}
+		m.drain()
+	}
+}
+
+// drain waits for the old workers that are left. A new one that ends and is
+// replaced meanwhile gives them no more time.
+func (m *machine) drain() {
+	rl := m.s.Reload
+	if rl.Drain.IsZero() {
+		rl.Drain = m.now
+	}
+	rl.Stage, rl.Deadline = Draining, time.Time{}
+	switch {
+	case rl.Told != nil:
+		rl.Deadline = m.now.Add(CleanWait)
+	case m.p.DrainTimeout > 0:
+		rl.Deadline = rl.Drain.Add(m.p.DrainTimeout)
 	}
 }
 
@@ -291,7 +308,9 @@ func (m *machine) enough(settled int) bool {
 	case m.p.Counts && rl.Crew.Steady(m.now, m.p.MinUptime):
 		return true
 	}
-	return settled >= rl.Need
+	// An old one that is still busy holds its place: until it goes no other comes for it.
+	held := settled > 0 && settled == len(rl.Crew.Members) && settled+len(rl.Left) >= rl.Need
+	return settled >= rl.Need || held
 }
 
 // proven goes on with a reload whose workers are as they should be.
