@@ -111,6 +111,8 @@ func whyScaling(sc *lifecycle.Scaling, p lifecycle.Policy, name string) (why, hi
 			hint = fmt.Sprintf("gsvctl ttou -n %d %s", sc.From-1, name)
 		}
 		return why, hint
+	case lifecycle.Churn:
+		return fmt.Sprintf("new workers die at start (%d since the signal)", sc.Crew.Died), "mend the code and run this again"
 	case lifecycle.Miscount:
 		return fmt.Sprintf("%s, not %d, after %s", plural(sc.Now, "worker", "workers"), sc.To(), brief(p.ReloadTimeout)), ""
 	}

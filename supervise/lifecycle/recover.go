@@ -90,6 +90,7 @@ func (m *machine) resume() {
 	}
 	if sc := m.s.Scaling; sc != nil {
 		if sc.From == 0 {
+			sc.Deadline = m.now.Add(SurveyTimeout)
 			m.emit(Survey{Op: sc.Op, Gen: sc.Gen, Scale: sc.Count})
 		} else if !sc.Sent {
 			m.scaleSent("")
@@ -110,8 +111,12 @@ func (m *machine) resume() {
 	case Surveying:
 		m.surveyReload()
 	case Signalling:
+		if rl.Need == 0 { // nothing would prove that it was
+			m.endReload(Failed, "the supervisor was restarted; whether the signal was delivered is not known")
+			return
+		}
 		m.sent("")
-		m.s.Reload.Unsure = true
+		rl.Unsure = true
 	case Proving, Draining:
 	case Asking:
 		m.emit(Ask{Op: rl.Op, Gen: rl.Gen})

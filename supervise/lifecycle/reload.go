@@ -61,6 +61,12 @@ const (
 // taken the signal: one that has no handler after all is gone by then.
 const Moment = 150 * time.Millisecond
 
+// SurveyTimeout is how long it may take to look at a service's files and
+// processes before anything is signalled: a file system may hang.
+const SurveyTimeout = 30 * time.Second
+
+const unseen = "its files and processes cannot be looked at within 30s; nothing was sent"
+
 // bornEarlier is how much later than the kernel says a process may have begun,
 // for that counts in hundredths of a second.
 const bornEarlier = 20 * time.Millisecond
@@ -132,7 +138,7 @@ func (m *machine) checkReload() {
 }
 
 func (m *machine) surveyReload() {
-	m.s.Reload.Stage = Surveying
+	m.s.Reload.Stage, m.s.Reload.Deadline = Surveying, m.now.Add(SurveyTimeout)
 	m.emit(Survey{Op: m.s.Reload.Op, Gen: m.s.Reload.Gen})
 }
 
@@ -181,7 +187,7 @@ func (m *machine) surveyed(ev Surveyed) {
 		rl.Old = append(rl.Old, w.Proc)
 	}
 	rl.Left = rl.Old
-	rl.Stage, rl.Sent = Signalling, m.now
+	rl.Stage, rl.Sent, rl.Deadline = Signalling, m.now, time.Time{}
 	if ev.Run {
 		m.emit(RunReload{Op: rl.Op, Gen: rl.Gen})
 	} else {
@@ -299,8 +305,11 @@ func (m *machine) enough(settled int) bool {
 	case !m.p.Workers:
 		// Its children may be anything: they are workers if the signal made them come or go.
 		if len(rl.Left) == len(rl.Old) && rl.Crew.Born == 0 {
+			if rl.Unsure || m.now.Sub(rl.Since) < m.p.MinUptime {
+				return false
+			}
 			rl.Left = nil
-			return m.now.Sub(rl.Since) >= m.p.MinUptime
+			return true
 		}
 		return rl.Crew.Steady(m.now, m.p.MinUptime)
 	case m.p.Blind && rl.Queue > 0:
@@ -345,7 +354,7 @@ func (m *machine) reloadDue() {
 	rl := m.s.Reload
 	switch rl.Stage {
 	case Proving:
-		if rl.Need == 0 || m.p.Counts && rl.Settled > 0 && len(rl.Left) == 0 && rl.Queue == 0 {
+		if rl.Need == 0 || m.moving() {
 			m.proven()
 			return
 		}
@@ -365,9 +374,21 @@ func (m *machine) reloadDue() {
 		m.emit(End{Gen: rl.Gen, Procs: slices.Clone(rl.Left), Signal: sig})
 	case Asking:
 		m.endReload(Failed, rl.Unready)
+	case Surveying:
+		m.endReload(Failed, unseen)
 	default:
 		rl.Deadline = time.Time{}
 	}
+}
+
+// moving reports whether there are workers of a server that sets their number
+// all the time, as they should be but for that: none hangs or dies of its code.
+func (m *machine) moving() bool {
+	rl := m.s.Reload
+	hangs := slices.ContainsFunc(rl.Crew.Members, func(w Member) bool {
+		return !w.Between && !w.settled(m.now, m.p.MinUptime) && m.now.Sub(w.Since) >= m.p.ReloadTimeout/2
+	})
+	return m.p.Counts && rl.Settled > 0 && len(rl.Left) == 0 && rl.Queue == 0 && !hangs && rl.Crew.Died <= 2*rl.Need
 }
 
 // fault ends the reload for a reason that the reload itself tells.

@@ -19,6 +19,7 @@ type Scaling struct {
 	Sent     bool      `json:"sent,omitempty"`
 	From     int       `json:"from,omitempty"`
 	Now      int       `json:"now,omitempty"` // as of the last look
+	Far      int       `json:"far,omitempty"` // from what was asked for, when it was nearest
 	Deadline time.Time `json:"deadline,omitzero"`
 	Crew     Crew      `json:"crew"`
 	Fault    Fault     `json:"fault,omitempty"`
@@ -45,7 +46,7 @@ func (m *machine) beginScale(id OpID, count int, again bool) {
 	if r == nil || r.Phase != Running {
 		return // ready or ended goes on with it
 	}
-	m.s.Scaling = &Scaling{Op: id, Gen: r.Gen, Count: count, Again: again}
+	m.s.Scaling = &Scaling{Op: id, Gen: r.Gen, Count: count, Again: again, Deadline: m.now.Add(SurveyTimeout)}
 	m.emit(Survey{Op: id, Gen: r.Gen, Scale: count})
 }
 
@@ -69,7 +70,7 @@ func (m *machine) surveyedScale(ev Surveyed) {
 			n++
 		}
 	}
-	sc.From, sc.Now = n, n
+	sc.From, sc.Now, sc.Deadline = n, n, time.Time{}
 	if sc.Again && ev.Err == "" {
 		if m.s.Scale.Base > 0 && n == m.s.Scale.Base+m.s.Scale.Delta {
 			m.endScale(Done, "") // the server has remembered
@@ -89,7 +90,8 @@ func (m *machine) surveyedScale(ev Surveyed) {
 		m.endScale(Done, "")
 	default:
 		sc.Crew.See(m.now, ev.Workers, m.p.MinUptime)
-		m.emit(Kill{Gen: sc.Gen, Signal: ev.Signal, Op: sc.Op, Count: max(sc.Count, -sc.Count)})
+		sc.Far = max(sc.Count, -sc.Count)
+		m.emit(Kill{Gen: sc.Gen, Signal: ev.Signal, Op: sc.Op, Count: sc.Far})
 	}
 }
 
@@ -111,14 +113,26 @@ func (m *machine) count(ev Census) {
 	}
 	sc.Crew.See(m.now, ev.Workers, m.p.MinUptime)
 	n := sc.Crew.Workers()
-	if n != sc.Now {
-		sc.Now, sc.Deadline = n, m.now.Add(m.p.ReloadTimeout)
+	sc.Now = n
+	if far := max(n-sc.To(), sc.To()-n); far < sc.Far { // one that comes and goes again and again is no progress
+		sc.Far, sc.Deadline = far, m.now.Add(m.p.ReloadTimeout)
 	}
 	switch {
+	case sc.Count > 0 && sc.Crew.Died > 2*sc.To():
+		m.scaleFault(Churn)
 	case n != sc.To():
 	case sc.Count < 0, sc.Crew.Settled(m.now, m.p.MinUptime) == n:
 		m.endScale(Done, "")
 	}
+}
+
+// scaleDue is called when the time of a change is over.
+func (m *machine) scaleDue() {
+	if !m.s.Scaling.Sent {
+		m.endScale(Failed, unseen)
+		return
+	}
+	m.scaleFault(Miscount)
 }
 
 func (m *machine) scaleFault(f Fault) {

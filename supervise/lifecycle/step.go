@@ -339,7 +339,7 @@ func (m *machine) tick() {
 		m.reloadDue()
 	}
 	if sc := m.s.Scaling; sc != nil && due(sc.Deadline, m.now) {
-		m.scaleFault(Miscount)
+		m.scaleDue()
 	}
 	if len(m.s.Runs) == 0 && m.s.Idle == Backoff && !m.now.Before(m.s.RetryAt) {
 		m.s.Restarts++

@@ -105,7 +105,7 @@ func (tl *teller) policy(words []string) {
 		case "ask":
 			tl.p.Ask = true
 		case "workers":
-			tl.p.Workers = true
+			tl.p.Workers = value != "no"
 		case "counts":
 			tl.p.Counts = true
 		case "blind":
