@@ -26,10 +26,11 @@ func (e *appError) Error() string { return e.text }
 // it names: its first line. Without --app that is "none". A first line can ask
 // for trouble:
 //
-//	die [STATUS [TEXT]]  loading fails with this exit status, 255 unless given
-//	die-master           the master is killed as by kill -9, and loading goes on
-//	boot DURATION TEXT   loading takes this long, whatever --boot says; TEXT is the release
-//	hang                 loading never ends
+//	die [STATUS [TEXT]]      loading fails with this exit status, 255 unless given
+//	die-after DURATION TEXT  the process that loaded it exits with 255 this long after; TEXT is the release
+//	die-master               the master is killed as by kill -9, and loading goes on
+//	boot DURATION TEXT       loading takes this long, whatever --boot says; TEXT is the release
+//	hang                     loading never ends
 func loadApp(o options, master int) (string, error) {
 	first := "none"
 	if o.app != "" {
@@ -40,16 +41,20 @@ func loadApp(o options, master int) (string, error) {
 		first, _, _ = strings.Cut(string(b), "\n")
 		first = strings.TrimSpace(first)
 	}
-	boot := o.boot
+	boot, left := o.boot, time.Duration(0)
 	word, rest, _ := strings.Cut(first, " ")
 	switch word {
-	case "boot":
-		d, release, _ := strings.Cut(rest, " ")
-		var err error
-		if boot, err = time.ParseDuration(d); err != nil {
+	case "boot", "die-after":
+		text, release, _ := strings.Cut(rest, " ")
+		d, err := time.ParseDuration(text)
+		if err != nil {
 			return "", &appError{255, err.Error()}
 		}
-		first = release
+		if first = release; word == "boot" {
+			boot = d
+		} else {
+			left = d
+		}
 	case "hang":
 		time.Sleep(math.MaxInt64)
 	}
@@ -67,6 +72,11 @@ func loadApp(o options, master int) (string, error) {
 			text = "the application died"
 		}
 		return "", &appError{status, text}
+	case "die-after":
+		time.AfterFunc(left, func() {
+			say("the application died, %v after it was loaded", left)
+			os.Exit(255)
+		})
 	case "die-master":
 		if err := syscall.Kill(master, syscall.SIGKILL); err != nil {
 			return "", &appError{255, err.Error()}

@@ -12,6 +12,9 @@
 //	TERM INT   fast stop: the workers are cut off; exit 0
 //	the rest   their default action: USR1 and USR2 kill the master
 //
+// A worker that has loaded the application is titled "starman worker …", so that what
+// knows Starman's workers by that knows these; before, it is not.
+//
 // Until the socket is bound, and with --preload-app until the application is
 // loaded, every signal has its default action: a HUP kills. The master exits
 // with status 0 when the port is taken, or the pid file names a live process
@@ -42,12 +45,14 @@ type options struct {
 	maxRequests  int
 	ttouDelay    time.Duration
 	lateHandlers time.Duration
+	noTitle      bool
 }
 
 // WorkerArg is what a worker has as its first argument, before the master's.
 const workerArg = "worker"
 
 func main() {
+	shown := ownArgs()
 	args := os.Args[1:]
 	isWorker := len(args) > 0 && args[0] == workerArg
 	var keep []os.Signal
@@ -60,7 +65,10 @@ func main() {
 		os.Exit(2) // the flag set has said why
 	}
 	if isWorker {
-		os.Exit(runWorker(o))
+		if o.noTitle {
+			shown = nil
+		}
+		os.Exit(runWorker(o, shown))
 	}
 	os.Exit(runMaster(o, args))
 }
@@ -77,6 +85,7 @@ func parse(args []string) (options, error) {
 	fs.IntVar(&o.maxRequests, "max-requests", 1000, "connections after which a worker ends and is replaced")
 	fs.DurationVar(&o.ttouDelay, "ttou-delay", 0, "how long after a TTOU a worker is told to go (Starman: 10s)")
 	fs.DurationVar(&o.lateHandlers, "late-handlers", 0, "how long signals keep their default action before anything else is done")
+	fs.BoolVar(&o.noTitle, "disable-proctitle", false, "leave the command lines of workers as they are")
 	if err := fs.Parse(args); err != nil {
 		return o, err
 	}

@@ -270,6 +270,31 @@ func TestApplicationKillsMaster(t *testing.T) {
 	s.wantKilled(syscall.SIGKILL)
 }
 
+func TestApplicationDiesLater(t *testing.T) {
+	s := newServer(t, "prefork")
+	s.deploy("die-after 300ms 2")
+	s.start(1)
+	for deadline := time.Now().Add(patience); ; { // a worker may die in the middle of an answer
+		c := s.dial()
+		body, err := ask(c, "/")
+		c.Close()
+		if strings.Contains(body, "release=2 ") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(body, err)
+		}
+	}
+	for range 2 {
+		s.line("the application died, 300ms after")
+		s.line("exited with status 255")
+	}
+	s.deploy("die-after soon 3")
+	s.line("invalid duration")
+	s.deploy("4")
+	s.holds(1, "release=4 ")
+}
+
 func TestWorkerEnds(t *testing.T) {
 	s := newServer(t, "prefork")
 	s.up(1)

@@ -24,9 +24,10 @@ const (
 // WorkerSignals tell a worker to go.
 var workerSignals = []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM}
 
-// RunWorker loads the application and serves connections from fd 3, one at a
-// time, until it is told to go, its master is gone or it has served enough.
-func runWorker(o options) int {
+// RunWorker loads the application, titles itself in shown unless that is nil, and
+// serves connections from fd 3, one at a time, until it is told to go, its master is
+// gone or it has served enough.
+func runWorker(o options, shown []byte) int {
 	master := os.Getppid()
 	var listener atomic.Pointer[net.Listener]
 	sigs := make(chan os.Signal, 64)
@@ -48,6 +49,9 @@ func runWorker(o options) int {
 		if release, status = loadOrSay(o, master); status != 0 {
 			return status
 		}
+	}
+	if shown != nil {
+		setTitle(shown, "starman worker "+strings.Join(os.Args[2:], " "))
 	}
 	f := os.NewFile(3, "listener")
 	l, err := net.FileListener(f)
