@@ -217,7 +217,7 @@ func (s *Supervisor) reunite(svc *service, found *findings) {
 			if e.Key == svc.name && e.N == p.N {
 				f.Ended = &lifecycle.Ended{Gen: gen, Exit: exitOf(e), Left: e.Left, Jitter: jitter()}
 				if e.Failure != nil {
-					f.Ended.Exit.Failure = describeFailure(svc.def, e.Failure)
+					f.Ended.Exit.Failure = describeFailure(svc.def, svc.def.Command[0], e.Failure)
 				}
 				svc.acks = append(svc.acks, gen)
 			}

@@ -15,13 +15,13 @@ import (
 	"gsv/supervise/spawn"
 )
 
-// describeFailure says why a program was never run: which step failed, on
-// what, and where the error of the kernel alone would mislead, what is behind it.
-func describeFailure(d *definition.Definition, f *spawn.Failure) string {
+// describeFailure says why a program of a service, such as its main one, was
+// never run: which step failed, on what, and where the error of the kernel alone
+// would mislead, what is behind it.
+func describeFailure(d *definition.Definition, program string, f *spawn.Failure) string {
 	if d == nil {
 		return f.Error()
 	}
-	program := d.Command[0]
 	switch f.Step {
 	case spawn.StepChdir:
 		return fmt.Sprintf("cannot enter working-directory %s: %s", d.WorkingDirectory, errnoText(f.Errno))

@@ -79,7 +79,7 @@ func (s *Supervisor) heardEnded(ev guardian.Ended) {
 	}
 	d := svc.def
 	go func() { // for it looks at files
-		exit.Failure = describeFailure(d, ev.Failure)
+		exit.Failure = describeFailure(d, d.Command[0], ev.Failure)
 		s.report(func() { s.runEnded(svc, r, ev, exit) })
 	}()
 }

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"gsv/supervise/guardian"
 	"gsv/supervise/lifecycle"
 )
@@ -22,9 +24,10 @@ type helper struct {
 	op      lifecycle.OpID
 	what    string // "check-command"
 	n       uint64
+	program string        // what was to be executed
 	output  chan []string // gets its last lines, once
+	reader  *os.File      // of its output; nil: it was not started
 	late    bool          // it did not end in its time
-	dropped bool          // nobody waits for it any more
 	done    func(why string, lines []string)
 }
 
@@ -46,9 +49,9 @@ func (s *Supervisor) check(svc *service, op lifecycle.OpID) {
 	} else if o != nil && o.Verb == "restart" {
 		nothing = "nothing was stopped"
 	}
-	d := svc.next
-	if d == nil {
-		d = svc.def
+	d, gen := svc.next, svc.state.Gen
+	if rl := svc.state.Reload; d == nil || rl != nil && rl.Op == op {
+		d = svc.def // a reload is one of what runs
 	}
 	h := &helper{svc: svc, op: op, what: "check-command", done: func(why string, lines []string) {
 		if why != "" {
@@ -62,7 +65,7 @@ func (s *Supervisor) check(svc *service, op lifecycle.OpID) {
 		}
 	}}
 	s.help(h, d.CheckTimeout, func() (birth, error) {
-		b, err := s.prepare(d, svc.state.Gen)
+		b, err := s.prepare(d, gen)
 		if err == nil {
 			b.spec.Argv, err = d.Check(b.spec.Path)
 		}
@@ -88,7 +91,8 @@ func (s *Supervisor) runReload(svc *service, e lifecycle.RunReload) {
 	})
 }
 
-// help starts a helper. prepare may look at files; no command is a success.
+// help starts a helper. prepare may look at files, which counts as part of its
+// time; no command is a success.
 func (s *Supervisor) help(h *helper, timeout time.Duration, prepare func() (birth, error)) {
 	if s.helpers == nil {
 		s.helpers = map[string]*helper{}
@@ -97,11 +101,27 @@ func (s *Supervisor) help(h *helper, timeout time.Duration, prepare func() (birt
 	h.n = uint64(s.pid)<<32 + s.helped // an earlier supervisor's may still be there
 	key := helperKey + h.svc.name
 	s.helpers[helperID(key, h.n)] = h
+	there := func() bool { return s.helpers[helperID(key, h.n)] == h }
+	if timeout > 0 {
+		s.due.add(now().Add(timeout), there, func() {
+			if h.reader == nil {
+				s.helperDone(key, h, fmt.Sprintf("cannot run the %s: the files that it needs cannot be looked at within %s", h.what, brief(timeout)), nil)
+				return
+			}
+			h.late = true
+			h.what += " did not end within " + brief(timeout)
+			s.guardian.Signal(0, key, h.n, syscall.SIGKILL, true)
+			s.due.add(now().Add(lifecycle.KillGrace), there, func() {
+				h.reader.Close()
+				s.helperDone(key, h, h.what+" and survives SIGKILL: it waits in the kernel (state D)", nil)
+			})
+		})
+	}
 	go func() {
 		b, err := prepare()
 		s.report(func() {
 			switch {
-			case h.dropped:
+			case !there(): // nobody waits for it any more
 				return
 			case err != nil:
 				s.helperDone(key, h, fmt.Sprintf("cannot run the %s: %s", h.what, err), nil)
@@ -112,14 +132,6 @@ func (s *Supervisor) help(h *helper, timeout time.Duration, prepare func() (birt
 			}
 			if err := s.startHelper(key, h, b); err != nil {
 				s.helperDone(key, h, fmt.Sprintf("cannot run the %s: %s", h.what, err), nil)
-				return
-			}
-			if timeout > 0 {
-				s.due.add(now().Add(timeout), func() bool { return s.helpers[helperID(key, h.n)] == h }, func() {
-					h.late = true
-					h.what += " did not end within " + brief(timeout)
-					s.guardian.Signal(0, key, h.n, syscall.SIGKILL, true)
-				})
 			}
 		})
 	}()
@@ -128,11 +140,11 @@ func (s *Supervisor) help(h *helper, timeout time.Duration, prepare func() (birt
 func helperID(key string, n uint64) string { return key + " " + strconv.FormatUint(n, 10) }
 
 func (s *Supervisor) startHelper(key string, h *helper, b birth) error {
-	r, w, err := os.Pipe()
+	r, w, err := outputPipe(b.uid)
 	if err != nil {
 		return err
 	}
-	h.output = make(chan []string, 1)
+	h.output, h.reader, h.program = make(chan []string, 1), r, b.spec.Argv[0]
 	go func() {
 		h.output <- tailOf(r, helperTail, helperLines)
 		r.Close()
@@ -140,6 +152,27 @@ func (s *Supervisor) startHelper(key string, h *helper, b birth) error {
 	files := []guardian.File{{File: s.null, Shared: true}, {File: w}, {File: w, Shared: true}}
 	s.guardian.Start(key, h.n, b.spec, files, nil)
 	return nil
+}
+
+// outputPipe makes a pipe for a user's process (-1: gsv's) to write to. Of
+// os.Pipe the end for writing does not block either, which a program takes for an
+// error as soon as the pipe is full. The user can open /dev/stderr.
+func outputPipe(uid int) (r, w *os.File, err error) {
+	var ends [2]int
+	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
+		return nil, nil, os.NewSyscallError("pipe2", err)
+	}
+	err = unix.SetNonblock(ends[0], true) // for the runtime to wait for it
+	if err == nil && uid >= 0 {
+		err = unix.Fchown(ends[1], uid, -1)
+	}
+	r, w = os.NewFile(uintptr(ends[0]), "output"), os.NewFile(uintptr(ends[1]), "output")
+	if err != nil {
+		r.Close()
+		w.Close()
+		return nil, nil, fmt.Errorf("cannot make a pipe: %w", err)
+	}
+	return r, w, nil
 }
 
 // tailOf reads to the end and returns the last lines, of so many bytes at most.
@@ -183,24 +216,20 @@ func (s *Supervisor) heardHelper(ev guardian.Event) bool {
 		if h == nil {
 			return true
 		}
-		d := h.svc.def
+		d, what, late := h.svc.def, h.what, h.late
 		go func() {
 			why := howEnded(ev)
 			switch {
-			case h.late:
-				why = h.what + " and was ended"
+			case late:
+				why = what + " and was ended"
 			case ev.Failure != nil:
-				why = h.what + ": " + describeFailure(d, ev.Failure)
+				why = what + ": " + describeFailure(d, h.program, ev.Failure)
 			case why != "":
-				why = h.what + " " + why
+				why = what + " " + why
 			}
-			var lines []string
-			select {
-			case lines = <-h.output:
-			case <-time.After(helperDrain): // somebody else holds its output open
-			case <-s.done:
-				return
-			}
+			// Somebody else may hold its output open, and write on.
+			h.reader.SetReadDeadline(time.Now().Add(helperDrain))
+			lines := <-h.output
 			s.report(func() { s.helperDone(ev.Key, h, why, lines) })
 		}()
 		return true
@@ -217,20 +246,23 @@ func howEnded(ev guardian.Ended) string {
 	return describeExit(exit)
 }
 
-// helperDone ends a helper and tells what has come of it.
+// helperDone ends a helper, if it has not ended, and tells what has come of it.
 func (s *Supervisor) helperDone(key string, h *helper, why string, lines []string) {
-	delete(s.helpers, helperID(key, h.n))
-	if !h.dropped {
-		h.done(why, lines)
+	if s.helpers[helperID(key, h.n)] != h {
+		return
 	}
+	delete(s.helpers, helperID(key, h.n))
+	h.done(why, lines)
 }
 
 // dropHelper ends the helper of an operation that has ended.
 func (s *Supervisor) dropHelper(op lifecycle.OpID) {
 	for id, h := range s.helpers {
-		if h.op == op && !h.dropped {
-			h.dropped = true
+		if h.op == op {
 			delete(s.helpers, id)
+			if h.reader != nil {
+				h.reader.Close()
+			}
 			s.guardian.Signal(0, helperKey+h.svc.name, h.n, syscall.SIGKILL, true)
 		}
 	}

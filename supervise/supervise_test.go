@@ -199,7 +199,7 @@ func TestFailuresSayWhatIsBehind(t *testing.T) {
 		{"x", &spawn.Failure{Step: spawn.StepFork, Errno: unix.EAGAIN}, "a limit on processes"},
 	} {
 		d := &definition.Definition{Command: []string{tt.program}, WorkingDirectory: "/gone"}
-		if got := describeFailure(d, tt.failure); !strings.Contains(got, tt.want) {
+		if got := describeFailure(d, d.Command[0], tt.failure); !strings.Contains(got, tt.want) {
 			t.Errorf("%s: %q, want %q in it", tt.program, got, tt.want)
 		}
 	}
