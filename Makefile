@@ -3,6 +3,7 @@
 # make bench   every benchmark, for benchstat     COUNT=10 BENCH=. PKG=./...
 # make fuzz    every fuzz target for FUZZTIME each     FUZZTIME=60s
 # make soak    the tests again and again, on one processor and on two     SOAK=20
+# make deploys the table of docs/deploys.md: what deploys cost, by gsv and by others     DEPLOYS=20
 # make install gsv and gsvctl, with their completions, below DESTDIR and PREFIX
 GO ?= go
 PREFIX ?= /usr/local
@@ -11,14 +12,17 @@ COUNT ?= 10
 BENCH ?= .
 FUZZTIME ?= 60s
 SOAK ?= 20
+DEPLOYS ?= 20
 TESTFLAGS ?=
 
 # gcc and libc6-dev are what -race needs; then come the servers that are driven (starman brings start_server).
 PACKAGES = gcc libc6-dev curl util-linux procps \
 	starman unicorn gunicorn puma nginx-light apache2-bin php-fpm uwsgi-core uwsgi-plugin-python3
+# PEERS are the supervisors that deploys are measured beside.
+PEERS = supervisor daemontools runit s6
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: build run test packages vet bench fuzz soak install clean
+.PHONY: build run test packages vet bench fuzz soak deploys install clean
 
 build:
 	$(GO) build -o bin/ ./cmd/gsv ./cmd/gsvctl ./services.d/prefork
@@ -69,6 +73,11 @@ fuzz:
 
 soak: packages
 	GSV_KILLS=100 $(GO) test -race -timeout 0 -count $(SOAK) -cpu 1,2 $(TESTFLAGS) $(PKG)
+
+# On a machine that does nothing else: twenty minutes in which it is busy.
+deploys: PACKAGES += $(PEERS)
+deploys: packages
+	GSV_DEPLOYS=$(DEPLOYS) GSV_DEPLOYS_TABLE=$(CURDIR)/docs/deploys.md $(GO) test ./cmd/gsv -run '^TestDeploys$$' -v -count 1 -timeout 0 $(TESTFLAGS)
 
 install: build
 	install -D -t $(DESTDIR)$(PREFIX)/bin bin/gsv bin/gsvctl

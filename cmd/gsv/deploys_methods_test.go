@@ -1,0 +1,154 @@
+package main_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// A deployMethod is a server, what runs it, and the command that makes it serve what was put into place.
+type deployMethod struct {
+	name   string // as it stands in the table
+	server string
+	gsv    bool
+	// Begin starts the server and returns the command.
+	begin func(t *testing.T, s *deploySite) (reload []string)
+}
+
+// GsvMethods are the reloads that gsv proves.
+func gsvMethods() (all []deployMethod) {
+	for _, server := range deployedServers {
+		all = append(all, deployMethod{"gsvctl hup, " + server.name, server.name, true, byGsv})
+	}
+	return all
+}
+
+// AllMethods are these, the servers' own signals, and the reloads and restarts of other supervisors.
+func allMethods() (all []deployMethod) {
+	for _, m := range gsvMethods() {
+		server := serverNamed(m.server)
+		all = append(all, m, deployMethod{"kill -" + server.reload + ", " + server.name, server.name, false, bySignal})
+	}
+	for _, peer := range []struct {
+		begin   func(*testing.T, *deploySite, ...string) []string
+		reloads []string
+	}{
+		{bySupervisor, []string{"supervisorctl signal HUP web", "supervisorctl restart web"}},
+		{byDaemontools, []string{"svc -h web", "svc -t web"}},
+		{byRunit, []string{"sv hup web", "sv restart web"}},
+		{byS6, []string{"s6-svc -h web", "s6-svc -r web"}},
+	} {
+		for _, reload := range peer.reloads {
+			all = append(all, deployMethod{strings.TrimSuffix(reload, " web") + ", starman", "starman", false,
+				func(t *testing.T, s *deploySite) []string { return peer.begin(t, s, strings.Fields(reload)...) }})
+		}
+	}
+	return all
+}
+
+// ByGsv: the preset is found from the command. Connections that are never idle keep old workers of Starman's for ever,
+// and the default of drain-timeout for two minutes.
+func byGsv(t *testing.T, s *deploySite) []string {
+	var words []string
+	for _, word := range s.command() {
+		words = append(words, strconv.Quote(word))
+	}
+	s.write(t, "services.d/web.toml", strings.Join([]string{
+		"command = [" + strings.Join(words, ", ") + "]",
+		"working-directory = 'DIR'",
+		"drain-timeout = '5s'",
+		"[ready]",
+		"tcp = 'ADDR'", ""}, "\n"))
+	if err := s.h.start(s.h.dir, nil, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	wait := exec.Command(filepath.Join(bin, "gsvctl"), "wait", "web", "--for", "ready")
+	wait.Env = s.h.vars
+	if out, err := wait.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	pidfd, err := unix.PidfdOpen(s.h.pid, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(pidfd)
+	s.answers(t, pidfd)
+	return []string{filepath.Join(bin, "gsvctl"), "hup", "web"}
+}
+
+// BySignal: no supervisor at all.
+func bySignal(t *testing.T, s *deploySite) []string {
+	return []string{"kill", "-" + s.server.reload, strconv.Itoa(s.run(t, s.command()...))}
+}
+
+func bySupervisor(t *testing.T, s *deploySite, reload ...string) []string {
+	s.write(t, "supervisord.conf", `
+[unix_http_server]
+file=DIR/supervisor.sock
+[supervisord]
+nodaemon=true
+logfile=DIR/supervisord.log
+pidfile=DIR/supervisord.pid
+childlogdir=DIR
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+[supervisorctl]
+serverurl=unix://DIR/supervisor.sock
+[program:web]
+directory=DIR
+command=`+strings.Join(s.command(), " ")+"\n")
+	conf := s.fill("DIR/supervisord.conf")
+	s.run(t, "supervisord", "-n", "-c", conf)
+	return slices.Concat(reload[:1], []string{"-c", conf}, reload[1:])
+}
+
+func byDaemontools(t *testing.T, s *deploySite, reload ...string) []string {
+	return s.runFile(t, "supervise", reload)
+}
+
+func byRunit(t *testing.T, s *deploySite, reload ...string) []string {
+	return s.runFile(t, "runsv", reload)
+}
+
+func byS6(t *testing.T, s *deploySite, reload ...string) []string {
+	return s.runFile(t, "s6-supervise", reload)
+}
+
+// RunFile has a service directory with a run file supervised; the last word of the command becomes its path.
+func (s *deploySite) runFile(t *testing.T, supervise string, reload []string) []string {
+	s.write(t, "web/run", "#!/bin/sh\nexec "+strings.Join(s.command(), " ")+"\n")
+	dir := s.fill("DIR/web")
+	s.run(t, supervise, dir)
+	return append(slices.Clone(reload[:len(reload)-1]), dir)
+}
+
+// Run starts a program, which lives until the site is closed, and returns once the server answers.
+func (s *deploySite) run(t *testing.T, argv ...string) (pid int) {
+	out, err := os.Create(filepath.Join(s.h.dir, "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = s.h.dir, out, out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(fmt.Errorf("%w: make deploys installs it", err))
+	}
+	pidfd, err := unix.PidfdOpen(cmd.Process.Pid, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(pidfd)
+	go func() { _ = cmd.Wait() }() // killed with all the rest of the site
+	s.answers(t, pidfd)
+	return cmd.Process.Pid
+}

@@ -1,0 +1,223 @@
+package main_test
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A deployResult is what came of one release put into place.
+type deployResult struct {
+	at      time.Time     // when the command was begun
+	served  error         // why not, if something else went on answering
+	visible time.Duration // from then to its first answer
+	command time.Duration // how long the command took
+	status  int           // its exit status
+}
+
+// A deployRow is what came of a method.
+type deployRow struct {
+	method  deployMethod
+	deploys []deployResult
+	counts  [len(ways)]classCount
+	gap     time.Duration
+	stale   int // answers of an old release to requests begun after the command had ended
+}
+
+// Hold is how long the next deploy waits for connections that an old release keeps. A worker of Starman's that has
+// one that is never idle for long does not end (Starman::Server looks at what HUP set only between connections).
+const hold = 3 * time.Second
+
+// TestDeploys puts release after release into place while a client asks all the time, has each server reload it, and
+// counts what is lost: here 3 releases by gsv.
+//
+// GSV_DEPLOYS=20 deploys that often, beside gsv by the servers' own signals and by other supervisors too; the table of
+// it replaces the one in the file that GSV_DEPLOYS_TABLE names. See `make deploys`.
+func TestDeploys(t *testing.T) {
+	deploys, methods := 3, gsvMethods()
+	limit := patience // late is not lost: this machine may have much else to do
+	n, err := strconv.Atoi(os.Getenv("GSV_DEPLOYS"))
+	short := err != nil
+	if !short {
+		deploys, methods, limit = n, allMethods(), 5*time.Second
+	} else { // a hup that comes soon after one that had to end old workers waits for as many workers as there were then
+		methods = slices.DeleteFunc(methods, func(m deployMethod) bool { return m.server == "start_server" })
+	}
+	var mu sync.Mutex
+	var rows []deployRow
+	for _, method := range methods {
+		t.Run(strings.ReplaceAll(method.name, " ", "_"), func(t *testing.T) {
+			if short {
+				t.Parallel()
+			}
+			row := deployAll(t, method, deploys, limit)
+			mu.Lock()
+			rows = append(rows, row)
+			mu.Unlock()
+			t.Log("\n" + deployTable([]deployRow{row}))
+			row.judge(t)
+		})
+	}
+	if path := os.Getenv("GSV_DEPLOYS_TABLE"); path != "" && len(rows) == len(methods) {
+		if err := replaceTable(path, deployNotes(deploys)+deployTable(rows)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// DeployAll deploys again and again under load.
+func deployAll(t *testing.T, method deployMethod, deploys int, limit time.Duration) deployRow {
+	site := newDeploySite(t, serverNamed(method.server))
+	reload := method.begin(t, site)
+	l := newLoad(t, site.addr, limit)
+	if err := l.only(1, patience); err != nil {
+		t.Fatal("before the first deploy: ", err)
+	}
+	row := deployRow{method: method}
+	var begun []time.Time
+	for n := 2; n < 2+deploys; n++ {
+		l.deploying()
+		site.release(t, n)
+		cmd := exec.Command(reload[0], reload[1:]...)
+		cmd.Env, cmd.Dir = site.h.vars, site.h.dir
+		d := deployResult{at: time.Now()}
+		out, err := cmd.CombinedOutput()
+		if err == nil {
+			l.deployed(n)
+		}
+		d.command, d.status = time.Since(d.at), cmd.ProcessState.ExitCode()
+		if err != nil {
+			t.Logf("%v: %v\n%s", reload, err, out)
+		}
+		d.served = l.only(n, patience)
+		if err := l.keeps(n, hold); err != nil {
+			t.Log("release ", n, ": ", err)
+		}
+		if at, ok := l.seen(n); ok {
+			d.visible = at.Sub(d.at)
+		}
+		begun, row.deploys = append(begun, d.at), append(row.deploys, d)
+	}
+	l.end()
+	row.counts, row.gap, row.stale = l.counts, l.gap, l.stale
+	if causes := l.causes(begun); causes != "" {
+		t.Log("\n" + causes)
+	}
+	return row
+}
+
+// Judge fails where a reload by gsv is not what it must be: each release served, each command true, and nothing
+// lost but what the server loses by itself.
+func (r deployRow) judge(t *testing.T) {
+	if !r.method.gsv {
+		return
+	}
+	for i, d := range r.deploys {
+		if d.served != nil {
+			t.Errorf("release %d: %v", i+2, d.served)
+		}
+		if d.status != 0 {
+			t.Errorf("release %d: exit status %d", i+2, d.status)
+		}
+	}
+	if r.stale > 0 {
+		t.Errorf("%d answers of an old release to requests begun after hup had said that it was gone", r.stale)
+	}
+	lost := 0
+	for _, n := range r.counts {
+		lost += n.lost
+		if n.requests == 0 {
+			t.Error("a class of requests was not asked at all")
+		}
+	}
+	if most := serverNamed(r.method.server).races * len(r.deploys); lost > most {
+		t.Errorf("%d requests lost, of which the server itself can lose %d", lost, most)
+	}
+}
+
+// DeployTable is the rows as Markdown.
+func deployTable(rows []deployRow) string {
+	var b strings.Builder
+	b.WriteString("| how | served | new connections | keep-alive | retryable | slow answers | uploads | stale | longest gap | visible | command | exit status |\n")
+	b.WriteString("|---|---|---|---|---|---|---|---|---|---|---|---|\n")
+	for _, r := range rows {
+		served, exits := 0, map[int]int{}
+		var visible, command []time.Duration
+		for _, d := range r.deploys {
+			exits[d.status]++
+			command = append(command, d.command)
+			if d.served == nil {
+				served++
+				visible = append(visible, d.visible)
+			}
+		}
+		how, server, _ := strings.Cut(r.method.name, ", ")
+		fmt.Fprintf(&b, "| `%s` %s | %d/%d", how, server, served, len(r.deploys))
+		for c, n := range r.counts {
+			fmt.Fprintf(&b, " | %d/%d", n.lost, n.requests)
+			if class(c) == asksKept {
+				fmt.Fprintf(&b, " | %d", n.retryable)
+			}
+		}
+		var all []string
+		for _, status := range slices.Sorted(maps.Keys(exits)) {
+			all = append(all, fmt.Sprintf("%d (%d)", status, exits[status]))
+		}
+		if len(all) == 1 {
+			all[0], _, _ = strings.Cut(all[0], " ")
+		}
+		fmt.Fprintf(&b, " | %d | %s | %s | %s | %s |\n", r.stale, inMs(r.gap), inMs(median(visible)), inMs(median(command)), strings.Join(all, ", "))
+	}
+	return b.String()
+}
+
+func inMs(d time.Duration) string {
+	if d == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%d ms", d.Milliseconds())
+}
+
+func median(all []time.Duration) time.Duration {
+	if len(all) == 0 {
+		return 0
+	}
+	slices.Sort(all)
+	return all[len(all)/2]
+}
+
+// DeployNotes says what the table was made with.
+func deployNotes(deploys int) string {
+	var versions []string
+	for _, name := range strings.Fields("starman libserver-starter-perl unicorn gunicorn puma nginx-light supervisor daemontools runit s6") {
+		out, _ := exec.Command("dpkg-query", "-W", "-f", "${Version}", name).Output()
+		versions = append(versions, name+" "+cmp.Or(string(out), "?"))
+	}
+	b, _ := os.ReadFile("/proc/sys/kernel/osrelease")
+	kernel, _, _ := strings.Cut(strings.TrimSpace(string(b)), "-")
+	return fmt.Sprintf("%d deploys by each method. Linux %s; %s.\n\n", deploys, kernel, strings.Join(versions, ", "))
+}
+
+// The table of docs/deploys.md stands between these lines.
+const tableBegin, tableEnd = "<!-- Written by make deploys. -->\n", "<!-- End of what make deploys writes. -->\n"
+
+func replaceTable(path, table string) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	before, rest, found := strings.Cut(string(b), tableBegin)
+	_, after, ended := strings.Cut(rest, tableEnd)
+	if !found || !ended {
+		return fmt.Errorf("cannot write the table: %s lacks the lines %q and %q", path, tableBegin, tableEnd)
+	}
+	return os.WriteFile(path, []byte(before+tableBegin+table+tableEnd+after), 0o644)
+}

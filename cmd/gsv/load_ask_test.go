@@ -1,0 +1,176 @@
+package main_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"syscall"
+	"time"
+)
+
+// Filler is the middle of each answer: one that was cut lacks some of it.
+var filler = bytes.Repeat([]byte("x"), 2000)
+
+const (
+	parts    = 20
+	partSize = 512
+)
+
+// errRetryable says that a kept connection was closed just when the next request came: nothing of an answer came, and
+// a client may ask again on another (RFC 9112, 9.3.1). One that was closed before is noticed before it is used.
+var errRetryable = errors.New("closed when it was asked again")
+
+// Why a request was lost.
+var (
+	errRefused = errors.New("refused")
+	errReset   = errors.New("reset")
+	errCut     = errors.New("cut")
+	errTimeout = errors.New("timeout")
+)
+
+// An asker asks one request at a time and keeps the connection if it may.
+type asker struct {
+	addr  string
+	limit time.Duration
+
+	conn net.Conn
+	in   *bufio.Reader
+}
+
+func (a *asker) close() {
+	if a.conn != nil {
+		a.conn.Close()
+		a.conn = nil
+	}
+}
+
+// Ask gives the release that answered.
+func (a *asker) ask(c class) (release int, err error) {
+	deadline := time.Now().Add(a.limit)
+	if c == asksUpload {
+		deadline = deadline.Add(uploadTime)
+	}
+	if a.conn != nil && hungUp(a.conn) {
+		a.close()
+	}
+	again := a.conn != nil
+	if !again {
+		if a.conn, err = net.DialTimeout("tcp", a.addr, a.limit); err != nil {
+			a.conn = nil
+			return 0, lossOf(err)
+		}
+		a.in = bufio.NewReader(a.conn)
+	}
+	_ = a.conn.SetDeadline(deadline)
+	err = a.send(c)
+	begun := false
+	if err == nil {
+		_, err = a.in.Peek(1)
+		begun = err == nil
+	}
+	keep := false
+	if begun {
+		release, keep, err = a.receive(c)
+	}
+	if err != nil || !keep || c != asksKept {
+		a.close()
+	}
+	err = lossOf(err)
+	if again && !begun && (err == errReset || err == errCut) {
+		err = errRetryable
+	}
+	return release, err
+}
+
+// Send writes a request. An upload's body is written bit by bit.
+func (a *asker) send(c class) error {
+	way := ways[c]
+	method, more := "GET", ""
+	if c == asksUpload {
+		method, more = "POST", fmt.Sprintf("Content-Type: application/octet-stream\r\nContent-Length: %d\r\n", parts*partSize)
+	}
+	if c != asksKept {
+		more += "Connection: close\r\n"
+	}
+	if _, err := fmt.Fprintf(a.conn, "%s %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n", method, way.path, more); err != nil || c != asksUpload {
+		return err
+	}
+	part := bytes.Repeat([]byte("u"), partSize)
+	pace := time.NewTimer(0)
+	defer pace.Stop()
+	for range parts {
+		<-pace.C
+		pace.Reset(uploadTime / parts)
+		if _, err := a.conn.Write(part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Receive reads an answer and looks at all of it.
+func (a *asker) receive(c class) (release int, keep bool, err error) {
+	r, err := http.ReadResponse(a.in, nil)
+	if err != nil {
+		return 0, false, err
+	}
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return 0, false, err
+	}
+	if r.StatusCode != http.StatusOK {
+		return 0, false, errors.New(r.Status)
+	}
+	want := 0
+	if c == asksUpload {
+		want = parts * partSize
+	}
+	if _, err := fmt.Sscanf(string(body), "release=%d ", &release); err != nil || !bytes.Equal(body, releaseText(release, want)) {
+		return 0, false, fmt.Errorf("answered %.40q, %d bytes", body, len(body))
+	}
+	return release, !r.Close, nil
+}
+
+// ReleaseText is what an application of a release answers, got being the size of what was uploaded.
+func releaseText(release, got int) []byte {
+	return fmt.Appendf(nil, "release=%d got=%d\n%s\nend\n", release, got, filler)
+}
+
+// HungUp says whether the other side has closed a connection on which nothing is awaited.
+func hungUp(c net.Conn) bool {
+	raw, err := c.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		return true
+	}
+	over := false
+	err = raw.Read(func(fd uintptr) bool {
+		_, _, err := syscall.Recvfrom(int(fd), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		over = err != syscall.EAGAIN // its end, a reset, or an answer that nobody asked for (408)
+		return true
+	})
+	return over || err != nil
+}
+
+// lossOf tells the kinds of losses apart.
+func lossOf(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
+		return errTimeout
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return errRefused
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return errReset
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return errCut
+	}
+	return err
+}
