@@ -153,9 +153,9 @@ func openFile(path string) (int, error) {
 }
 
 // Catches tells whether a process takes a signal, or ignores it. It takes one
-// that it has a handler for, and one that its main thread blocks, to fetch it
-// by sigwaitinfo(2) or signalfd(2), or waits for. Neither: the signal does what it does by
-// default, which for most is to kill.
+// that it has a handler for, one that all of its threads block, to fetch it by
+// sigwaitinfo(2) or signalfd(2), and one that its main thread waits for. Neither:
+// the signal does what it does by default, which for most is to kill.
 func Catches(pid int, sig syscall.Signal) (caught, ignored bool, err error) {
 	if sig < 1 || sig > 64 {
 		return false, false, fmt.Errorf("cannot tell the use of signal %d: there is none", int(sig))
@@ -164,6 +164,9 @@ func Catches(pid int, sig syscall.Signal) (caught, ignored bool, err error) {
 	b, err := readStatus(buf[:], pid)
 	if err == nil {
 		caught, ignored, err = catches(b, sig)
+	}
+	if cgt, _ := mask(b, "SigCgt:\t"); caught && cgt>>(sig-1)&1 == 0 {
+		caught = blocks(pid, sig)
 	}
 	if err != nil {
 		return false, false, fmt.Errorf("cannot read the signals of process %d: %w", pid, err)

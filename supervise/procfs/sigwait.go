@@ -10,6 +10,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// blocks tells whether all threads of a process block a signal, or wait for it. One
+// that does not gets it (signal(7)): Go programs that ask for signals block all
+// others in one of their threads, be it the main one (runtime.ensureSigM).
+func blocks(pid int, sig syscall.Signal) bool {
+	all, any := true, false
+	err := pids(fmt.Sprintf("/proc/%d/task", pid), func(tid int) {
+		var buf [8192]byte
+		b, err := readStatus(buf[:], tid)
+		if err != nil {
+			return // it has ended
+		}
+		blk, _ := mask(b, "SigBlk:\t")
+		any = true
+		all = all && (blk>>(sig-1)&1 != 0 || waitsFor(tid, sig))
+	})
+	return err == nil && any && all
+}
+
 // waitsFor tells whether the main thread of a process waits for a signal right
 // now, by sigwaitinfo(2). Its status does not tell: the kernel unblocks what is
 // waited for meanwhile (do_sigtimedwait, kernel/signal.c). The signals are in
