@@ -89,13 +89,13 @@ func (s *Supervisor) account(svc *service, op *operation, f lifecycle.Finish) {
 		lines = oneshotLines
 	case failed && svc.said != nil:
 		op.Log = svc.said
-	case failed && f.Reload != nil && f.Reload.Stage < lifecycle.Signalling:
+	case failed && f.Reload != nil && f.Reload.Stage > lifecycle.Waiting && f.Reload.Stage < lifecycle.Signalling && f.Why != "":
 		// it was refused
 	case failed:
 		lines = attemptLines
 	}
 	mark := int64(-1)
-	if f.Reload != nil {
+	if f.Reload != nil && f.Reload.Stage >= lifecycle.Signalling {
 		mark = svc.mark
 	}
 	file, _ := svc.out.(*logs.File)
@@ -160,6 +160,10 @@ func (s *Supervisor) explain(svc *service, op *operation) {
 		op.Hint = "given up (start-limit); mend it and run gsvctl start " + svc.name
 	case lifecycle.Exited:
 		op.Hint = "it is not started again (restart = \"no\" or \"on-failure\")"
+	case lifecycle.Stopping:
+		if run := svc.state.Runs[len(svc.state.Runs)-1]; run.Cause == lifecycle.Crashed && svc.state.Want == lifecycle.Up && svc.policy.Restart == lifecycle.Always {
+			op.Hint = "what it left behind is being ended, then it is started again"
+		}
 	}
 }
 

@@ -41,9 +41,9 @@ func tellReload(op *operation, rl *lifecycle.Reload, p lifecycle.Policy) {
 	switch {
 	case op.Error != "" || rl.Stage < lifecycle.Proving:
 	case rl.Need == 0:
-		op.Detail = "the signal was taken by " + strconv.Itoa(op.Pid) + ", which has no workers to prove the new code,"
+		op.Detail = "the signal was taken by " + strconv.Itoa(op.Pid) + "; it has no workers to prove the new code"
 	case rl.Crew.Born == 0 && rl.Best == 0:
-		op.Detail = fmt.Sprintf("the signal was taken by %d; its %s not replaced, so nothing proves the new code,", op.Pid, plural(rl.Need, "child was", "children were"))
+		op.Detail = fmt.Sprintf("the signal was taken by %d; its %s not replaced, so nothing proves the new code", op.Pid, plural(rl.Need, "child was", "children were"))
 	case op.NewWorkers < rl.Need:
 		op.Detail = fmt.Sprintf("%s new (%d before)", plural(op.NewWorkers, "worker", "workers"), rl.Need)
 	default:
