@@ -1,9 +1,12 @@
 package supervise
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"gsv/supervise/definition"
 	"gsv/supervise/lifecycle"
@@ -18,7 +21,7 @@ type crew struct {
 	gen     int
 	began   time.Time
 	seen    lifecycle.Crew
-	looking bool      // a look is under way
+	looking bool      // a look is under way, or being taken in
 	again   bool      // and another one is wanted after it
 	looked  time.Time // when the last look began
 	due     time.Time // when the next one does; zero: none is planned
@@ -27,10 +30,13 @@ type crew struct {
 	loaded  bool                      // one has loaded its code, or there are none that could
 	steady  int                       // how many there were when all was last well
 	surveys []func(sight)             // wait for workers that have settled
+	wake    time.Time                 // when old ones that have not taken note of their signal are looked for again
 	ends    []time.Time               // of workers, that were no good ends
 	ended   string                    // how the last one ended
+	judged  time.Time                 // since when births and ends are counted
 	told    time.Time                 // when such an end was last made known
 	untold  int                       // since then
+	pause   time.Duration             // until the next one is
 }
 
 const (
@@ -51,6 +57,7 @@ type sight struct {
 	solo    bool // the main process does the work itself
 	queue   int
 	gone    bool // there is no main process
+	failed  bool // it could not look, which tells nothing
 }
 
 // attend looks at a service's workers if there is a reason to, or forgets them.
@@ -61,21 +68,26 @@ func (s *Supervisor) attend(svc *service) {
 		svc.dropCrew()
 		return
 	}
-	if svc.crew != nil && svc.crew.gen != live.Gen {
+	waits := svc.waits()
+	if svc.crew != nil && (svc.crew.gen != live.Gen || !waits && svc.def.Workers.Depth == 0) {
 		svc.dropCrew()
 	}
-	waits := svc.waits()
 	if svc.crew == nil {
 		if !waits && svc.def.Workers.Depth == 0 {
 			return
 		}
-		svc.crew = &crew{gen: live.Gen, began: now(), watched: map[lifecycle.Proc]func(){}}
+		svc.crew = newCrew(live.Gen)
 		s.look(svc)
 		return
 	}
 	if waits {
 		s.lookWithin(svc, lookOften)
 	}
+}
+
+func newCrew(gen int) *crew {
+	t := now()
+	return &crew{gen: gen, began: t, judged: t, watched: map[lifecycle.Proc]func(){}}
 }
 
 // waits reports whether an operation waits for what becomes of the workers.
@@ -134,7 +146,7 @@ func (s *Supervisor) look(svc *service) {
 func lookAtWorkers(pid int, w definition.Workers, queue bool) (seen sight) {
 	workers, between, err := procfs.Descendants(pid, max(w.Depth, 1))
 	if err != nil {
-		return sight{gone: true}
+		return sight{gone: errors.Is(err, unix.ESRCH), failed: true}
 	}
 	for _, p := range workers {
 		if w.Depth == 0 && !procfs.SameProgram(pid, p.Pid) {
@@ -158,16 +170,22 @@ func lookAtWorkers(pid int, w definition.Workers, queue bool) (seen sight) {
 // saw takes in what a look saw.
 func (s *Supervisor) saw(svc *service, seen sight) {
 	c := svc.crew
-	c.looking = false
-	if seen.gone {
-		return // its end will be told
+	if seen.failed {
+		c.looking = false
+		if !seen.gone { // else its end will be told
+			s.lookWithin(svc, lookRarely) // out of descriptors, say
+		}
+		return
 	}
 	t, settle := now(), svc.policy.MinUptime
 	c.seen.See(t, seen.workers, settle)
 	s.watchWorkers(svc, seen.workers)
-	if c.seen.Steady(t, settle) {
+	if c.seen.Steady(t, settle) && svc.state.Reload == nil { // else old ones that are still busy would count
 		c.steady = c.seen.Workers()
-		c.seen.Born, c.seen.Died = 0, 0
+		c.seen.Born, c.seen.Died, c.judged = 0, 0, t
+	}
+	if svc.state.Scaling != nil {
+		c.steady = c.seen.Workers() // for there shall be another number
 	}
 	c.loaded = c.loaded || seen.solo || slices.ContainsFunc(seen.workers, func(w lifecycle.Worker) bool { return w.Shows && !w.Between }) ||
 		len(seen.workers) == 0 && t.Sub(c.began) > settle
@@ -185,9 +203,11 @@ func (s *Supervisor) saw(svc *service, seen sight) {
 	if svc.state.Reload != nil && svc.state.Reload.Stage >= lifecycle.Proving || svc.state.Scaling != nil {
 		s.step(svc, lifecycle.Census{Gen: c.gen, Workers: seen.workers, Queue: seen.queue, Ended: c.ended})
 		s.progress(svc)
+		s.wakeDeaf(svc, t)
 	} else {
 		s.judge(svc, seen, t)
 	}
+	c.looking = false
 	if svc.crew == c {
 		s.planLook(svc, seen)
 	}
@@ -201,20 +221,28 @@ func (s *Supervisor) planLook(svc *service, seen sight) {
 		since = c.seen.Changed
 	}
 	patience := t.Sub(since) / 20
-	starting := svc.state.Phase() == lifecycle.Starting && svc.def.Workers.Depth > 0
+	again := c.again
+	c.again = false
 	switch {
-	case c.again:
-		c.again = false
+	case again && svc.expects():
 		s.lookWithin(svc, 0)
-	case svc.waits() || starting:
+	case svc.state.Reload != nil && svc.state.Reload.Stage == lifecycle.Draining: // ends are told
+		s.lookWithin(svc, min(max(patience, lookSeldom), lookRarely))
+	case svc.expects():
 		s.lookWithin(svc, min(max(patience, lookOften), lookSeldom))
 	case svc.def.Workers.Depth == 0, seen.solo:
 	case svc.state.Ailing != "":
 		s.lookWithin(svc, lookRarely)
 	case len(seen.workers) == 0 && t.Sub(since) > noWorkers:
-	case !c.seen.Steady(t, svc.policy.MinUptime):
-		s.lookWithin(svc, min(max(patience, lookOften), lookRarely))
+	case again || !c.seen.Steady(t, svc.policy.MinUptime):
+		s.lookWithin(svc, min(max(patience, lookSeldom), lookRarely))
 	}
+}
+
+// expects reports whether somebody waits for what becomes of the workers: an
+// operation, or a start.
+func (svc *service) expects() bool {
+	return svc.waits() || svc.state.Phase() == lifecycle.Starting && svc.def.Workers.Depth > 0
 }
 
 // judge says, where no operation waits, whether the workers do what the
@@ -228,24 +256,29 @@ func (s *Supervisor) judge(svc *service, seen sight, t time.Time) {
 	need := max(c.steady, 1)
 	steady := c.seen.Steady(t, settle) || seen.solo ||
 		svc.policy.Counts && c.seen.Died == 0 && c.seen.Settled(t, settle) > 0 // their number may go up and down
-	why := svc.state.Ailing
+	why, ails := svc.state.Ailing, true
 	switch {
 	case c.seen.Churns(t, settle, need):
-		why = fmt.Sprintf("workers die at start (%s%d in %s)", c.howEnded(), c.seen.Died, seconds(t.Sub(c.began)))
+		why = fmt.Sprintf("workers die at start (%s%d in %s)", c.howEnded(), c.seen.Died, seconds(t.Sub(c.judged)))
 		if c.steady > 0 {
 			why = fmt.Sprintf("new workers die at start (%s)", c.endedOr("again and again"))
 		}
 	case len(c.ends) > max(need, 2):
 		why = fmt.Sprintf("workers end again and again (%s%d in %s)", c.howEnded(), len(c.ends), seconds(t.Sub(c.ends[0])))
 	case steady && len(c.ends) < max(need, 2):
-		why = ""
+		why, ails = "", false
+	default:
+		ails = false
 	}
 	starting := svc.state.Phase() == lifecycle.Starting
 	switch {
-	case why != svc.state.Ailing || why != "" && starting:
-		told := svc.state.Ailing == why
+	case why != svc.state.Ailing || ails && starting:
+		if ails && starting { // whoever asks next may have mended the code
+			c.seen.Died, c.ends, c.judged = 0, nil, t
+		}
+		told := svc.state.Ailing != ""
 		s.step(svc, lifecycle.Ailing{Gen: c.gen, Why: why})
-		if !told {
+		if !told || why == "" {
 			s.tellAiling(svc, why)
 		}
 	case starting && svc.def.Ready.Workers && steady && t.Sub(c.began) >= settle:

@@ -40,7 +40,10 @@ func (s *Supervisor) survey(svc *service, e lifecycle.Survey) {
 		ev.Op = e.Op
 		mark := s.logMark(file, key)
 		s.report(func() {
-			if e.Scale == 0 {
+			if rl := svc.state.Reload; e.Scale == 0 {
+				if rl == nil || rl.Op != e.Op || rl.Stage != lifecycle.Surveying {
+					return // it took too long
+				}
 				svc.mark = mark
 			}
 			if ev.Restart {
@@ -72,7 +75,7 @@ func (s *Supervisor) surveyWorkers(svc *service, e lifecycle.Survey, ev lifecycl
 	}
 	if svc.crew == nil || svc.crew.gen != e.Gen {
 		svc.dropCrew()
-		svc.crew = &crew{gen: e.Gen, began: now(), watched: map[lifecycle.Proc]func(){}}
+		svc.crew = newCrew(e.Gen)
 	}
 	c := svc.crew
 	c.surveys = append(c.surveys, func(seen sight) {

@@ -64,7 +64,11 @@ func (s *Supervisor) workerEnded(svc *service, c *crew, proc lifecycle.Proc, bor
 	}
 	delete(c.watched, proc)
 	t := now()
-	s.lookWithin(svc, 0)
+	if svc.expects() {
+		s.lookWithin(svc, 0)
+	} else {
+		s.lookWithin(svc, lookSeldom)
+	}
 	live := svc.state.Live()
 	if live == nil || live.Phase == lifecycle.Stopping {
 		return
@@ -98,12 +102,25 @@ func (s *Supervisor) workerEnded(svc *service, c *crew, proc lifecycle.Proc, bor
 	s.tellWorker(svc, proc.Pid, how, t.Sub(born), t)
 }
 
-// tellWorker makes the bad end of a worker known, but no more than one a second.
+// From one bad end of a worker that is made known to the next: at first, and
+// when they go on and on.
+const (
+	tellOften  = time.Second
+	tellSeldom = time.Minute
+)
+
+// tellWorker makes the bad end of a worker known, the less often the longer they go on.
 func (s *Supervisor) tellWorker(svc *service, pid int, how string, age time.Duration, t time.Time) {
 	c := svc.crew
-	if t.Sub(c.told) < time.Second && !c.told.IsZero() {
+	since := t.Sub(c.told)
+	if since < c.pause && !c.told.IsZero() {
 		c.untold++
 		return
+	}
+	if c.untold > 0 && since < 2*c.pause {
+		c.pause = min(2*c.pause, tellSeldom)
+	} else {
+		c.pause = tellOften
 	}
 	switch {
 	case how == "":
@@ -113,8 +130,32 @@ func (s *Supervisor) tellWorker(svc *service, pid int, how string, age time.Dura
 	}
 	text := fmt.Sprintf("worker %d %s after %s", pid, how, seconds(age))
 	if c.untold > 0 {
-		text += fmt.Sprintf(", and %d others since %s ago", c.untold, seconds(t.Sub(c.told)))
+		text += fmt.Sprintf(", and %d others since %s ago", c.untold, seconds(since))
 	}
 	c.told, c.untold = t, 0
 	s.event(status.Event{Service: svc.name, Kind: "workers", Text: text, Pid: pid})
+}
+
+// deafAfter is how long an idle worker may take to end, counted from the signal.
+const deafAfter = time.Second
+
+// wakeDeaf sends the reload signal to old workers that wait for a connection
+// although they were told to end: they have not taken note of it, and would
+// answer one more request with the old code.
+func (s *Supervisor) wakeDeaf(svc *service, t time.Time) {
+	rl, c := svc.state.Reload, svc.crew
+	if rl == nil || c == nil || !svc.def.Workers.Deaf || rl.Stage < lifecycle.Proving || t.Sub(rl.Since) < deafAfter || t.Before(c.wake) {
+		return
+	}
+	c.wake = t.Add(deafAfter)
+	sig := svc.def.Signals.Reload
+	for _, p := range rl.Left {
+		go func() {
+			if procfs.Accepting(p.Pid) && procfs.Signal(p.Pid, p.Start, sig) == nil {
+				s.report(func() {
+					s.event(status.Event{Service: svc.name, Kind: "workers", Pid: p.Pid, Text: fmt.Sprintf("%s sent to worker %d again, which had not taken note of it", signalName(sig), p.Pid)})
+				})
+			}
+		}()
+	}
 }

@@ -169,12 +169,14 @@ func presetByName(name string) preset {
 func always(w Workers) func(invocation) Workers { return func(invocation) Workers { return w } }
 
 // starmanWorkers: a worker takes its title when it has loaded the application
-// (Starman::Server, child_init_hook), unless titles are off.
+// (Starman::Server, child_init_hook), unless titles are off. Perl takes note of a signal
+// between two operations (perlipc, Deferred Signals): one that comes just before accept(2) only
+// after the next connection.
 func starmanWorkers(i invocation) Workers {
 	if o := plackGrammar.read(i.args); o.has("disable-proctitle") || o.last("proctitle") == "0" {
-		return Workers{Depth: 1}
+		return Workers{Depth: 1, Deaf: true}
 	}
-	return Workers{Depth: 1, Sign: Sign{Title: "starman worker"}}
+	return Workers{Depth: 1, Sign: Sign{Title: "starman worker"}, Deaf: true}
 }
 
 // workersOf tells what the workers of a command look like: nothing if its preset knows none.
@@ -187,7 +189,7 @@ func workersOf(i invocation) Workers {
 		return Workers{Depth: 2}
 	case p.wraps:
 		w := workersOf(*i.inner)
-		w.Depth++
+		w.Depth, w.Deaf = w.Depth+1, false // they are told by their own master
 		return w
 	case p.workers == nil:
 		return Workers{}

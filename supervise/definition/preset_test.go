@@ -99,9 +99,9 @@ func TestPresets(t *testing.T) {
 }
 
 func TestWorkersOfACommand(t *testing.T) {
-	starman := Workers{Depth: 1, Sign: Sign{Title: "starman worker"}}
+	starman := Workers{Depth: 1, Sign: Sign{Title: "starman worker"}, Deaf: true}
 	inner := starman
-	inner.Depth = 2
+	inner.Depth, inner.Deaf = 2, false
 	tests := []struct {
 		src  string
 		want Workers
@@ -111,15 +111,15 @@ func TestWorkersOfACommand(t *testing.T) {
 		{"command = 'starman'", starman},
 		{"command = 'starman'\nready.tcp = ':1'", starman},
 		{"command = 'starman'\nready.workers = false", starman},
-		{"command = 'starman --workers 3 --disable-proctitle app.psgi'", Workers{Depth: 1}},
+		{"command = 'starman --workers 3 --disable-proctitle app.psgi'", Workers{Depth: 1, Deaf: true}},
 		{"command = 'my-starman --listen :1 --workers 3'\npreset = 'starman'", starman},
-		{"command = 'plackup -s Starman --proctitle 0'", Workers{Depth: 1}},
+		{"command = 'plackup -s Starman --proctitle 0'", Workers{Depth: 1, Deaf: true}},
 		{"command = 'start_server --port 80 -- starman'", inner},
 		{"command = 'start_server --port 80 starman'", inner},
 		{"command = 'start_server --port=80 -- carton exec starman --disable-proctitle'", Workers{Depth: 2}},
 		{"command = 'start_server --port=80 -- ./server'", Workers{Depth: 1}},
 		{"command = 'run-it'\npreset = 'start_server'", Workers{Depth: 2}},
-		{"command = 'unicorn_rails -c x'", Workers{1, Sign{Catches: syscall.SIGUSR1, Defaults: syscall.SIGTTOU}, Sign{}, "error reloading config_file="}},
+		{"command = 'unicorn_rails -c x'", Workers{1, Sign{Catches: syscall.SIGUSR1, Defaults: syscall.SIGTTOU}, Sign{}, "error reloading config_file=", false}},
 		{"command = 'puma'", Workers{Depth: 1, Sign: Sign{Thread: "puma srv"}, Solo: Sign{Thread: "puma srv"}}},
 		{"command = 'httpd -DFOREGROUND'", Workers{Depth: 1}},
 		{"command = 'nginx -t'\ntype = 'oneshot'", Workers{}},

@@ -36,6 +36,9 @@ type Workers struct {
 	// Failure is a regular expression of a line in the log that says that a reload has
 	// failed though the workers were replaced; "" = there is none.
 	Failure string
+	// Deaf: a worker that waits for a connection may have been told to end and not
+	// have taken note of it; Signals.Reload sent to itself wakes it.
+	Deaf bool
 }
 
 // A Sign is what a process shows to others once it has come somewhere: all of the fields that
