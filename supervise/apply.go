@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"gsv/supervise/definition"
@@ -26,7 +27,12 @@ func (s *Supervisor) Apply(ctx context.Context, r status.ApplyRequest) (status.A
 	}
 	done := make(chan answer, 1)
 	go func() { // it goes on when ctx is done
+		began := time.Now()
 		result, err := s.doApply(r)
+		if !r.DryRun {
+			ev := wholeEvent("apply", result.ID, r.By, began, applyFault(result, err))
+			s.call(context.Background(), func() { s.event(ev) })
+		}
 		done <- answer{result, err}
 	}()
 	select {
@@ -115,6 +121,23 @@ func (s *Supervisor) doApply(r status.ApplyRequest) (status.ApplyResult, error) 
 		}
 	}
 	return result, nil
+}
+
+// applyFault is why an apply is no success; "" if it is one.
+func applyFault(r status.ApplyResult, err error) string {
+	var faults []string
+	if err != nil {
+		faults = append(faults, err.Error())
+	}
+	if n := len(r.Problems); n > 0 {
+		faults = append(faults, plural(n, "service file is", "service files are")+" bad")
+	}
+	for _, step := range r.Steps {
+		if step.Error != "" {
+			faults = append(faults, step.Service+": "+step.Error)
+		}
+	}
+	return strings.Join(faults, "; ")
 }
 
 // guard refuses a plan that would stop everything that runs.

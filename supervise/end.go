@@ -58,7 +58,7 @@ func (s *Supervisor) told(sig syscall.Signal) {
 // Shutdown begins to stop every service and returns; gsv ends when that is done.
 func (s *Supervisor) Shutdown(ctx context.Context, by status.Caller) error {
 	return s.call(ctx, func() {
-		s.event(eventOf("", "gsv", "shutdown (by "+by.User+")"))
+		s.event(wholeEvent("shutdown", newID(), by, time.Now(), ""))
 		s.say("shutdown, asked for by " + by.User)
 		s.beginEnd(exitOK)
 	})

@@ -72,6 +72,16 @@ func operationEvent(op *operation) status.Event {
 	return status.Event{Service: op.Service, Kind: "operation", Operation: op.ID, Text: text + " (by " + op.By.User + ")", Op: &ended}
 }
 
+// wholeEvent is the event of the end of an operation on gsv as a whole.
+func wholeEvent(verb, id string, by status.Caller, began time.Time, fault string) status.Event {
+	op := &operation{Operation: status.Operation{ID: id, Verb: verb, By: by, Result: status.OK,
+		Started: began.Round(time.Millisecond), Ended: time.Now().Round(time.Millisecond)}}
+	if fault != "" {
+		op.Result, op.Error = status.Failed, fault
+	}
+	return operationEvent(op)
+}
+
 // lastOf is as many of the last lines as have that many bytes; of a longer last one, its end.
 func lastOf(lines []string, size int) []string {
 	for i := len(lines) - 1; i >= 0; i-- {
