@@ -28,6 +28,8 @@ type crew struct {
 
 	watched map[lifecycle.Proc]func() // workers whose end is told; the func forgets them
 	loaded  bool                      // one has loaded its code, or there are none that could
+	queued  time.Time                 // when it was last counted how many connections wait to be accepted
+	queue   int                       // and how many did
 	steady  int                       // how many there were when all was last well
 	surveys []func(sight)             // wait for workers that have settled
 	wake    time.Time                 // when old ones that have not taken note of their signal are looked for again
@@ -43,6 +45,7 @@ const (
 	lookOften  = 20 * time.Millisecond // from one look to the next, at least
 	lookSeldom = 200 * time.Millisecond
 	lookRarely = time.Second // where nobody waits
+	queueOften = time.Second
 	noWorkers  = time.Minute // after which a server without workers is believed to have none
 	settleWait = 10 * time.Second
 )
@@ -90,6 +93,12 @@ func newCrew(gen int) *crew {
 	return &crew{gen: gen, began: t, judged: t, watched: map[lifecycle.Proc]func(){}}
 }
 
+// excuse judges the workers anew.
+func (c *crew) excuse(t time.Time) {
+	c.seen.Excuse(t)
+	c.ends, c.judged = nil, t
+}
+
 // waits reports whether an operation waits for what becomes of the workers.
 func (svc *service) waits() bool {
 	st := &svc.state
@@ -118,7 +127,11 @@ func (s *Supervisor) lookWithin(svc *service, d time.Duration) {
 		at = least
 	}
 	c.due = at
-	s.due.add(at, func() bool { return svc.crew == c && c.due.Equal(at) }, func() { s.look(svc) })
+	s.due.add(at, func() bool { return svc.crew == c && c.due.Equal(at) }, func() {
+		if svc.crew == c { // what was due with it may have ended it
+			s.look(svc)
+		}
+	})
 }
 
 // look looks at the workers, elsewhere, for /proc may wait for a process's memory.
@@ -130,7 +143,12 @@ func (s *Supervisor) look(svc *service) {
 		return
 	}
 	c.looking, c.looked = true, now()
-	pid, w, queue := svc.pid(), svc.def.Workers, svc.state.Reload != nil
+	pid, w := svc.pid(), svc.def.Workers
+	// The kernel goes through the table of all connections for it.
+	queue := svc.state.Reload != nil && c.looked.Sub(c.queued) >= queueOften
+	if queue {
+		c.queued, c.queue = c.looked, 0
+	}
 	go func() {
 		seen := lookAtWorkers(pid, w, queue)
 		s.report(func() {
@@ -177,6 +195,7 @@ func (s *Supervisor) saw(svc *service, seen sight) {
 		}
 		return
 	}
+	c.queue = max(c.queue, seen.queue)
 	t, settle := now(), svc.policy.MinUptime
 	c.seen.See(t, seen.workers, settle)
 	s.watchWorkers(svc, seen.workers)
@@ -201,7 +220,7 @@ func (s *Supervisor) saw(svc *service, seen sight) {
 		return
 	}
 	if svc.state.Reload != nil && svc.state.Reload.Stage >= lifecycle.Proving || svc.state.Scaling != nil {
-		s.step(svc, lifecycle.Census{Gen: c.gen, Workers: seen.workers, Queue: seen.queue, Ended: c.ended})
+		s.step(svc, lifecycle.Census{Gen: c.gen, Workers: seen.workers, Queue: c.queue, Ended: c.ended})
 		s.progress(svc)
 		s.wakeDeaf(svc, t)
 	} else {
@@ -274,7 +293,7 @@ func (s *Supervisor) judge(svc *service, seen sight, t time.Time) {
 	switch {
 	case why != svc.state.Ailing || ails && starting:
 		if ails && starting { // whoever asks next may have mended the code
-			c.seen.Died, c.ends, c.judged = 0, nil, t
+			c.excuse(t)
 		}
 		told := svc.state.Ailing != ""
 		s.step(svc, lifecycle.Ailing{Gen: c.gen, Why: why})
