@@ -89,6 +89,9 @@ func (s *Supervisor) accept(r status.Request, c lifecycle.Command, target int) (
 	if r.Reset || c.Verb == lifecycle.DoStart && svc.state.Phase() != lifecycle.Running {
 		svc.state.Restarts = 0
 	}
+	if svc.crew != nil && svc.state.Phase() == lifecycle.Starting && svc.state.Ailing != "" {
+		svc.crew.excuse(now()) // the code may have been mended
+	}
 	s.ops.add(op)
 	if svc.policy.Oneshot && starts(op.Verb) {
 		op.Streams = true

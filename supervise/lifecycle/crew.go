@@ -26,6 +26,7 @@ type Member struct {
 	Since   time.Time `json:"since"`          // when it was first seen
 	Shows   time.Time `json:"shows,omitzero"` // since when it shows its sign
 	Between bool      `json:"between,omitempty"`
+	Excused bool      `json:"excused,omitempty"` // its end tells nothing: it began before Crew.From
 }
 
 // A Crew is what has been seen of a set of workers, from look to look. The
@@ -36,6 +37,17 @@ type Crew struct {
 	Died    int       `json:"died,omitempty"`   // of those, before they had settled
 	Changed time.Time `json:"changed,omitzero"` // when one last came or went
 	Looked  time.Time `json:"looked,omitzero"`
+	From    time.Time `json:"from,omitzero"` // when it was last excused
+}
+
+// Excuse forgets who has died, and does not count the deaths of those that have
+// begun by now: the code may have been mended since.
+func (c *Crew) Excuse(now time.Time) {
+	c.From, c.Died = now, 0
+	c.Members = slices.Clone(c.Members)
+	for i := range c.Members {
+		c.Members[i].Excused = true
+	}
 }
 
 // See takes in what there is now. A worker has settled once it has shown its
@@ -43,7 +55,7 @@ type Crew struct {
 func (c *Crew) See(now time.Time, workers []Worker, settle time.Duration) {
 	var members []Member
 	for _, w := range workers {
-		m := Member{Proc: w.Proc, Since: now, Between: w.Between}
+		m := Member{Proc: w.Proc, Since: now, Between: w.Between, Excused: !w.Born.IsZero() && w.Born.Before(c.From)}
 		if i := slices.IndexFunc(c.Members, func(k Member) bool { return k.Proc == w.Proc }); i >= 0 {
 			m = c.Members[i]
 		} else {
@@ -61,7 +73,7 @@ func (c *Crew) See(now time.Time, workers []Worker, settle time.Duration) {
 	for _, m := range c.Members {
 		if !slices.ContainsFunc(members, func(k Member) bool { return k.Proc == m.Proc }) {
 			c.Changed = now
-			if !m.settled(c.Looked, settle) {
+			if !m.Excused && !m.settled(c.Looked, settle) {
 				c.Died++
 			}
 		}
