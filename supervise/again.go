@@ -7,17 +7,17 @@ import (
 	"gsv/supervise/procfs"
 )
 
-// How often, and how many times, to look whether a process has taken a signal:
+// How often, and for how long, to look whether a process has taken a signal:
 // the kernel has no way to tell.
 const (
-	signalPause = 5 * time.Millisecond
-	signalLooks = 400
+	signalPause    = 5 * time.Millisecond
+	signalPatience = 2 * time.Second
 )
 
 // signalAgain sends one more of the signals that an operation asks for, once
 // the last one has been taken: two of a kind that wait are one (signal(7)).
 func (s *Supervisor) signalAgain(d delivery) {
-	s.whenTaken(d, func() { s.due.add(now().Add(signalApart), nil, func() { s.sendAgain(d) }) })
+	s.whenTaken(d, signalPatience, func(bool) { s.due.add(now().Add(signalApart), nil, func() { s.sendAgain(d) }) })
 }
 
 // signalApart is the time from when a signal has been taken to the next one of
@@ -26,7 +26,7 @@ func (s *Supervisor) signalAgain(d delivery) {
 const signalApart = 30 * time.Millisecond
 
 func (s *Supervisor) sendAgain(d delivery) {
-	if live := d.svc.state.Live(); live == nil || live.Gen != d.gen {
+	if live := d.svc.state.Live(); live == nil || live.Gen != d.gen || live.Phase == lifecycle.Stopping {
 		s.step(d.svc, lifecycle.Delivered{Op: d.op, Err: "its main process ended before the last signal was sent"})
 		return
 	}
@@ -37,16 +37,20 @@ func (s *Supervisor) sendAgain(d delivery) {
 }
 
 // whenTaken has do called by the loop when a signal has been taken by the main
-// process, or that process is gone, or a time is over.
-func (s *Supervisor) whenTaken(d delivery, do func()) {
+// process, or that process is gone, or a time is over: then it was not taken.
+func (s *Supervisor) whenTaken(d delivery, patience time.Duration, do func(taken bool)) {
 	pid := d.svc.pid()
 	go func() {
-		for range signalLooks {
-			if waiting, err := procfs.Pending(pid, d.sig); err != nil || !waiting {
+		taken, pause := false, signalPause
+		for end := now().Add(patience); !taken && now().Before(end); time.Sleep(pause) {
+			waiting, err := procfs.Pending(pid, d.sig)
+			if taken = err != nil || !waiting; taken {
 				break
 			}
-			time.Sleep(signalPause)
+			if now().Add(patience).After(end.Add(signalPatience)) {
+				pause = 20 * signalPause
+			}
 		}
-		s.report(do)
+		s.report(func() { do(taken) })
 	}()
 }

@@ -243,7 +243,17 @@ func (s *Supervisor) delivered(ev guardian.Signalled) {
 		return
 	}
 	if rl := d.svc.state.Reload; ev.Errno == 0 && rl != nil && rl.Op == d.op {
-		s.whenTaken(d, func() { s.step(d.svc, lifecycle.Delivered{Op: d.op}) })
+		patience, proves := signalPatience, rl.Need > 0 && d.svc.policy.Workers
+		if !proves { // that it was taken is all there is
+			patience = d.svc.policy.ReloadTimeout
+		}
+		s.whenTaken(d, patience, func(taken bool) {
+			ev := lifecycle.Delivered{Op: d.op}
+			if !taken && !proves {
+				ev.Err = fmt.Sprintf("main process %d has not taken %s within %s: is it stopped?", d.svc.pid(), signalName(d.sig), brief(patience))
+			}
+			s.step(d.svc, ev)
+		})
 		return
 	}
 	why := ""
