@@ -136,7 +136,7 @@ func (s *Supervisor) resume(records map[string]record, found *findings, newGuard
 	for _, name := range slices.Sorted(maps.Keys(records)) {
 		rec := records[name]
 		svc := s.add(name)
-		svc.bad, svc.gone, svc.state, svc.since, svc.lastReload, svc.mark = rec.Bad, rec.Gone, rec.State, rec.Since, rec.LastReload, rec.Mark
+		svc.bad, svc.gone, svc.state, svc.since, svc.lastReload, svc.mark, svc.image = rec.Bad, rec.Gone, rec.State, rec.Since, rec.LastReload, rec.Mark, rec.Image
 		if d := s.parse(name, rec.Definition); d != nil {
 			s.use(svc, d)
 		}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
+	"strings"
 	"syscall"
 	"time"
 
@@ -38,13 +39,16 @@ func (s *Supervisor) survey(svc *service, e lifecycle.Survey) {
 			ev = surveyScale(d, pid, e.Scale)
 		}
 		ev.Op = e.Op
-		mark := s.logMark(file, key)
+		mark, image := s.logMark(file, key), ""
+		if !d.Workers.Solo.IsZero() {
+			image = procfs.Image(pid)
+		}
 		s.report(func() {
 			if rl := svc.state.Reload; e.Scale == 0 {
 				if rl == nil || rl.Op != e.Op || rl.Stage != lifecycle.Surveying {
 					return // it took too long
 				}
-				svc.mark = mark
+				svc.mark, svc.image = mark, image
 			}
 			if ev.Restart {
 				s.asRestart(svc)
@@ -191,7 +195,7 @@ func (s *Supervisor) ask(svc *service, e lifecycle.Ask) {
 	if d.Ready.Unix != "" {
 		network, address = "unix", d.Ready.Unix
 	}
-	pid, again, solo := svc.pid(), false, false
+	pid, image, again, solo := svc.pid(), svc.image, false, false
 	if rl := svc.state.Reload; rl != nil {
 		again, solo = rl.Unready != "", rl.Need == 0 && !d.Workers.Solo.IsZero()
 	}
@@ -210,12 +214,15 @@ func (s *Supervisor) ask(svc *service, e lifecycle.Ask) {
 			ev.Err, ev.Final = "the server says: "+line, true
 		} else if address != "" && !accepts(context.Background(), network, address, d.Ready.Timeout) {
 			ev.Err = address + " does not accept connections"
-		} else if solo && !procfs.Shows(pid, procfs.Sign(d.Workers.Solo)) {
+		} else if solo && (image != "" && procfs.Image(pid) == image || !procfs.Shows(pid, procfs.Sign(d.Workers.Solo))) {
 			ev.Err = fmt.Sprintf("main process %d has not loaded its code within %s", pid, brief(d.ReloadTimeout))
 		}
 		s.report(func() { s.step(svc, ev) })
 	}()
 }
+
+// complaintMax is how much of a line is shown as the cause of a failure, in bytes.
+const complaintMax = 500
 
 // complaint is the line by which a server says, since mark, that the reload has
 // failed though the workers look well; "" if there is none.
@@ -236,7 +243,8 @@ func (s *Supervisor) complaint(pattern string, file *logs.File, key logs.Key, ma
 	}
 	for line := range bytes.Lines(text) {
 		if re.Match(line) {
-			return string(bytes.TrimSpace(line))
+			line = bytes.TrimSpace(line)
+			return strings.ToValidUTF8(string(line[:min(len(line), complaintMax)]), "")
 		}
 	}
 	return ""

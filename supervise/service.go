@@ -40,6 +40,7 @@ type service struct {
 	dirty      bool           // its state on disk is old
 	crew       *crew          // nil: nobody looks at its workers
 	mark       int64          // where in its log the last reload began; -1: not known
+	image      string         // what its main process executed then, if it does the work itself; "": not known
 	said       []string       // what a check-command has written, while its end is taken in
 	release    string         // the name of the release that it runs, as last seen
 	acks       []int          // gens whose end is acknowledged once the state is on disk

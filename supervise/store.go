@@ -65,7 +65,8 @@ type record struct {
 	Since      time.Time          `json:"since"`
 	Runs       map[int]runRecord  `json:"runs,omitempty"`
 	LastReload *status.Reload     `json:"last_reload,omitempty"`
-	Mark       int64              `json:"mark,omitempty"` // where in its log the last reload began
+	Mark       int64              `json:"mark,omitempty"`  // where in its log the last reload began
+	Image      string             `json:"image,omitempty"` // of its main process then
 	Operations []status.Operation `json:"operations,omitempty"`
 }
 
@@ -305,7 +306,7 @@ func (s *Supervisor) saveAbout() {
 }
 
 func (s *Supervisor) recordOf(svc *service) record {
-	r := record{LastReload: svc.lastReload, Mark: svc.mark, Bad: svc.bad, Gone: svc.gone, State: svc.state, Since: svc.since, Runs: map[int]runRecord{}}
+	r := record{LastReload: svc.lastReload, Mark: svc.mark, Image: svc.image, Bad: svc.bad, Gone: svc.gone, State: svc.state, Since: svc.since, Runs: map[int]runRecord{}}
 	if svc.def != nil {
 		r.Definition = &source{svc.def.Path, string(svc.def.Source)}
 	}
