@@ -106,12 +106,31 @@ func (s *Supervisor) account(svc *service, op *operation, f lifecycle.Finish) {
 	}
 	go func() {
 		var text []string
-		if lines > 0 && file != nil {
-			text = s.attemptLines(file, logs.Key{Name: svc.name, Gen: attempt}, mark, lines)
-		}
 		var p place
-		if pid != 0 && d.Preset != "none" {
-			p = placeOf(d, d.Server(), pid)
+		read := make(chan func(), 2)
+		go func() {
+			var shown []string
+			if lines > 0 && file != nil {
+				shown = s.attemptLines(file, logs.Key{Name: svc.name, Gen: attempt}, mark, lines)
+			}
+			read <- func() { text = shown }
+		}()
+		go func() {
+			var is place
+			if pid != 0 && d.Preset != "none" {
+				is = placeOf(d, d.Server(), pid)
+			}
+			read <- func() { p = is }
+		}()
+		late := time.NewTimer(accountTime)
+		defer late.Stop()
+		for range 2 {
+			select {
+			case take := <-read:
+				take()
+			case <-late.C: // its disk hangs; what is known must do
+				late.Reset(0)
+			}
 		}
 		s.report(func() {
 			if lines > 0 {
@@ -125,6 +144,9 @@ func (s *Supervisor) account(svc *service, op *operation, f lifecycle.Finish) {
 		})
 	}()
 }
+
+// accountTime bounds how long what has ended waits for what is said about it.
+const accountTime = 2 * syncTime
 
 func starts(verb string) bool {
 	return verb == "start" || verb == "restart" || verb == "once" || verb == "hup"

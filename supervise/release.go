@@ -1,14 +1,18 @@
 package supervise
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"time"
 
 	"gsv/supervise/definition"
 	"gsv/supervise/procfs"
+	"gsv/supervise/status"
 )
 
 // A place is the release that a service's code is of.
@@ -16,6 +20,90 @@ type place struct {
 	release string // the name of its directory; "" = the code is not reached through a link
 	stale   bool   // a reload would load the code of an old directory
 	why     string // why it is stale, or may be
+}
+
+// places are being looked at for whoever asks how services are. What a look
+// needs may be on a file system that hangs: nobody waits for that long, and
+// nobody looks again meanwhile, for each look would cost a thread.
+type places struct {
+	mu    sync.Mutex
+	looks map[string]*placeLook // those under way, by service
+}
+
+// A placeLook is one look, for all who ask meanwhile.
+type placeLook struct {
+	began time.Time
+	done  chan struct{} // closed when place is known
+	place place
+}
+
+const (
+	placesTime  = time.Second // for all of them
+	placesLooks = 4           // at the same time, for each who asks
+)
+
+// tell adds to what is said of services which releases they run, as far as that
+// can be known in time. The definitions are those of list's elements.
+func (ps *places) tell(list []status.Service, defs map[int]*definition.Definition) {
+	type found struct {
+		i int
+		place
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), placesTime)
+	defer cancel()
+	type what struct{ i, pid int }
+	todo, done := make(chan what, len(defs)), make(chan found, len(defs))
+	for i := range defs {
+		todo <- what{i, list[i].Pid}
+	}
+	close(todo)
+	for range min(placesLooks, len(defs)) {
+		go func() {
+			for w := range todo {
+				d := defs[w.i]
+				look := ps.look(d.Name, func() place { return placeOf(d, d.Server(), w.pid) })
+				select {
+				case <-look.done:
+					done <- found{w.i, look.place}
+				case <-time.After(time.Until(look.began.Add(placesTime))): // it hangs
+					done <- found{i: w.i}
+				case <-ctx.Done():
+					return
+				}
+			}
+		}()
+	}
+	for range len(defs) {
+		select {
+		case f := <-done:
+			v := &list[f.i]
+			v.Release, v.Stale, v.StaleReason = f.release, f.stale, f.why
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// look begins a look at a service's place, unless one is under way.
+func (ps *places) look(name string, at func() place) *placeLook {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	if look := ps.looks[name]; look != nil {
+		return look
+	}
+	if ps.looks == nil {
+		ps.looks = map[string]*placeLook{}
+	}
+	look := &placeLook{began: time.Now(), done: make(chan struct{})}
+	ps.looks[name] = look
+	go func() {
+		look.place = at()
+		ps.mu.Lock()
+		delete(ps.looks, name)
+		ps.mu.Unlock()
+		close(look.done)
+	}()
+	return look
 }
 
 // placeOf finds out which release a main process has, and whether today's is
@@ -34,6 +122,9 @@ func placeOf(d *definition.Definition, server definition.Server, pid int) (p pla
 	}
 	cwd, err := procfs.Cwd(pid)
 	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) && d.StaleRelease != definition.IgnoreStale {
+			p.why = "where it runs cannot be seen: " + err.Error()
+		}
 		return p
 	}
 	is, gone := strings.CutSuffix(cwd, " (deleted)")

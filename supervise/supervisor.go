@@ -72,8 +72,9 @@ type Supervisor struct {
 	ops       operations
 	helpers   map[string]*helper // commands that are run for operations
 	helped    uint64             // helpers so far
-	ends      *procfs.Ends       // of workers; nil: none was watched yet
-	unwatched bool               // it was said that a worker cannot be watched
+	places    places
+	ends      *procfs.Ends // of workers; nil: none was watched yet
+	unwatched bool         // it was said that a worker cannot be watched
 	journal   journal
 	started   time.Time // gsv itself, on the deadlines' clock
 	bootID    string

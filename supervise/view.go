@@ -34,9 +34,7 @@ func (s *Supervisor) Services() []status.Service {
 			list = append(list, s.view(svc))
 		}
 	})
-	for i, d := range places {
-		list[i] = withPlace(list[i], d)
-	}
+	s.places.tell(list, places)
 	return list
 }
 
@@ -60,16 +58,11 @@ func (s *Supervisor) Service(name string) (v status.Service, ok bool) {
 	}
 	v.Main, v.Workers = crewOf(v.Pid, v.Generation, d.Workers.Depth)
 	if d.Preset != "none" {
-		v = withPlace(v, d)
+		one := []status.Service{v}
+		s.places.tell(one, map[int]*definition.Definition{0: d})
+		v = one[0]
 	}
 	return v, ok
-}
-
-// withPlace adds to what is said of a service which release it runs. It looks at files.
-func withPlace(v status.Service, d *definition.Definition) status.Service {
-	p := placeOf(d, d.Server(), v.Pid)
-	v.Release, v.Stale, v.StaleReason = p.release, p.stale, p.why
-	return v
 }
 
 // crewOf is a main process and its workers, all its children where it is not

@@ -260,6 +260,9 @@ func (m *machine) reloadDue() {
 		rl.Deadline = m.now.Add(CleanWait)
 		m.emit(End{Gen: rl.Gen, Procs: slices.Clone(rl.Left), Signal: sig})
 	case Asking:
+		if rl.Unready == "" {
+			rl.Unready = "its log and its address cannot be looked at in time"
+		}
 		m.endReload(Failed, rl.Unready)
 	case Surveying:
 		m.endReload(Failed, unseen)
