@@ -70,7 +70,7 @@ func (s *Supervisor) accept(r status.Request, c lifecycle.Command, target int) (
 		return status.Operation{}, problem(409, 1, r.Service, fmt.Sprintf("main process %d ended before the signal was sent", target))
 	}
 	down := len(svc.state.Runs) == 0 || svc.state.Phase() == lifecycle.Stopping
-	if c.Verb == lifecycle.DoReload && down && (svc.state.Want != lifecycle.Down || r.OrStart) {
+	if c.Verb == lifecycle.DoReload && down && (svc.state.Want != lifecycle.Down || r.OrStart || svc.state.Begins()) {
 		c.Verb = lifecycle.DoStart
 	}
 	op := &operation{svc: svc, Operation: status.Operation{ID: r.ID, Verb: r.Verb, Service: r.Service, By: r.By,

@@ -65,7 +65,7 @@ func (s *Supervisor) finishReload(svc *service, op *operation, rl *lifecycle.Rel
 		op.Error, op.Hint = whyReload(rl, svc.policy, now())
 	}
 	if rl.Stage >= lifecycle.Proving && rl.Need > 0 && svc.policy.Workers {
-		op.Serving = op.Pid != 0 && len(rl.Left)+rl.Settled > 0
+		op.Serving = op.Pid != 0 && rl.Serves(svc.policy)
 	}
 	if op.Error == "" && svc.crew != nil {
 		svc.crew.ends = nil // those were of the code of before

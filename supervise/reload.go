@@ -84,12 +84,7 @@ func (s *Supervisor) surveyWorkers(svc *service, e lifecycle.Survey, ev lifecycl
 	c := svc.crew
 	c.surveys = append(c.surveys, func(seen sight) {
 		ev.Workers = seen.workers
-		for _, w := range seen.workers {
-			if !w.Between {
-				ev.Need++
-			}
-		}
-		ev.Need = max(ev.Need, c.steady)
+		ev.Need = c.need(seen, svc)
 		s.step(svc, ev)
 	})
 	if c.looking {
@@ -97,6 +92,24 @@ func (s *Supervisor) surveyWorkers(svc *service, e lifecycle.Survey, ev lifecycl
 	} else {
 		s.look(svc)
 	}
+}
+
+// need is how many workers there are that do their work; where none does, as many
+// as there were when one last did. A server that always has some needs one at least.
+func (c *crew) need(seen sight, svc *service) int {
+	n := 0
+	for _, w := range seen.workers {
+		if !w.Between {
+			n++
+		}
+	}
+	if c.seen.Settled(now(), svc.policy.MinUptime) == 0 {
+		n = max(n, c.steady)
+	}
+	if w := svc.def.Workers; w.Depth > 0 && w.Solo.IsZero() {
+		n = max(n, 1)
+	}
+	return n
 }
 
 // surveyReload finds out whether and how a service can be reloaded: it looks at
@@ -253,6 +266,9 @@ func (s *Supervisor) complaint(pattern string, file *logs.File, key logs.Key, ma
 // endWorkers sends a signal to workers that do not go by themselves.
 func (s *Supervisor) endWorkers(svc *service, e lifecycle.End) {
 	text := fmt.Sprintf("%s sent to old workers that do not end: %s", signalName(e.Signal), pidList(e.Procs))
+	if e.Hung {
+		text = fmt.Sprintf("%s sent to old workers that have not loaded their code: %s", signalName(e.Signal), pidList(e.Procs))
+	}
 	s.event(status.Event{Service: svc.name, Kind: "workers", Text: text})
 	go func() {
 		for _, p := range e.Procs {

@@ -72,6 +72,7 @@ func policyOf(d *definition.Definition, direct bool) lifecycle.Policy {
 		Check:   !d.NoCheck && (d.CheckCommand != nil || d.Preset != "none"),
 		Ask:     d.Ready.TCP != "" || d.Ready.Unix != "" || d.Workers.Failure != "" || !d.Workers.Solo.IsZero(),
 		Workers: d.Workers.Depth > 0, Counts: d.Counts(), Blind: d.Workers.Sign.IsZero(),
+		Keeps: d.Workers.Keeps, Overlaps: d.Workers.Overlaps, Restarts: d.Reload == definition.ByRestart,
 		ReloadTimeout: d.ReloadTimeout, DrainTimeout: d.DrainTimeout,
 	}
 	switch d.Restart {

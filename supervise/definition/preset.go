@@ -94,7 +94,7 @@ var presets = []preset{
 	{name: "puma",
 		signals: PresetSignals{Reload: syscall.SIGUSR1, Graceful: syscall.SIGTERM, ScaleUp: syscall.SIGTTIN, ScaleDown: syscall.SIGTTOU},
 		stop:    gracefully(syscall.SIGTERM, syscall.SIGQUIT), exits: []ExitMatch{{Signal: syscall.SIGTERM}},
-		workers: always(Workers{Depth: 1, Sign: Sign{Thread: "puma srv"}, Solo: Sign{Thread: "puma srv"}}),
+		workers: always(Workers{Depth: 1, Sign: Sign{Thread: "puma srv"}, Solo: Sign{Thread: "puma srv"}, Keeps: true}),
 		look:    lookPuma, check: checkPuma,
 		known: []string{
 			"With preload_app!, and without workers, there is no phased restart: on USR1 puma executes itself anew in the same process, and nobody answers meanwhile (0.7 s and more); with code that does not load the service is then down.",
@@ -135,7 +135,7 @@ var presets = []preset{
 	{name: "nginx", counts: true,
 		signals: PresetSignals{Reload: syscall.SIGHUP, Graceful: syscall.SIGQUIT, Reopen: syscall.SIGUSR1},
 		stop:    gracefully(syscall.SIGQUIT, syscall.SIGTERM),
-		workers: always(Workers{Depth: 1, Sign: Sign{Title: "nginx: worker process"}}),
+		workers: always(Workers{Depth: 1, Sign: Sign{Title: "nginx: worker process"}, Keeps: true}),
 		look:    notRelative, check: withOption("-t", &nginxGrammar),
 		background: nginxBackground,
 		known: []string{
@@ -186,10 +186,10 @@ func workersOf(i invocation) Workers {
 	p := presetByName(i.preset)
 	switch {
 	case p.wraps && i.inner == nil:
-		return Workers{Depth: 2}
+		return Workers{Depth: 2, Overlaps: true}
 	case p.wraps:
 		w := workersOf(*i.inner)
-		w.Depth, w.Deaf = w.Depth+1, false // they are told by their own master
+		w.Depth, w.Deaf, w.Keeps, w.Overlaps = w.Depth+1, false, false, true // they are told by their own master
 		return w
 	case p.workers == nil:
 		return Workers{}

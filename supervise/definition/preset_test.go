@@ -101,7 +101,7 @@ func TestPresets(t *testing.T) {
 func TestWorkersOfACommand(t *testing.T) {
 	starman := Workers{Depth: 1, Sign: Sign{Title: "starman worker"}, Deaf: true}
 	inner := starman
-	inner.Depth, inner.Deaf = 2, false
+	inner.Depth, inner.Deaf, inner.Overlaps = 2, false, true
 	tests := []struct {
 		src  string
 		want Workers
@@ -116,11 +116,11 @@ func TestWorkersOfACommand(t *testing.T) {
 		{"command = 'plackup -s Starman --proctitle 0'", Workers{Depth: 1, Deaf: true}},
 		{"command = 'start_server --port 80 -- starman'", inner},
 		{"command = 'start_server --port 80 starman'", inner},
-		{"command = 'start_server --port=80 -- carton exec starman --disable-proctitle'", Workers{Depth: 2}},
-		{"command = 'start_server --port=80 -- ./server'", Workers{Depth: 1}},
-		{"command = 'run-it'\npreset = 'start_server'", Workers{Depth: 2}},
-		{"command = 'unicorn_rails -c x'", Workers{1, Sign{Catches: syscall.SIGUSR1, Defaults: syscall.SIGTTOU}, Sign{}, "error reloading config_file=", false}},
-		{"command = 'puma'", Workers{Depth: 1, Sign: Sign{Thread: "puma srv"}, Solo: Sign{Thread: "puma srv"}}},
+		{"command = 'start_server --port=80 -- carton exec starman --disable-proctitle'", Workers{Depth: 2, Overlaps: true}},
+		{"command = 'start_server --port=80 -- ./server'", Workers{Depth: 1, Overlaps: true}},
+		{"command = 'run-it'\npreset = 'start_server'", Workers{Depth: 2, Overlaps: true}},
+		{"command = 'unicorn_rails -c x'", Workers{1, Sign{Catches: syscall.SIGUSR1, Defaults: syscall.SIGTTOU}, Sign{}, "error reloading config_file=", false, false, false}},
+		{"command = 'puma'", Workers{Depth: 1, Sign: Sign{Thread: "puma srv"}, Solo: Sign{Thread: "puma srv"}, Keeps: true}},
 		{"command = 'httpd -DFOREGROUND'", Workers{Depth: 1}},
 		{"command = 'nginx -t'\ntype = 'oneshot'", Workers{}},
 	}

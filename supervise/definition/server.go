@@ -39,6 +39,9 @@ type Workers struct {
 	// Deaf: a worker that waits for a connection may have been told to end and not
 	// have taken note of it; Signals.Reload sent to itself wakes it.
 	Deaf bool
+	// Keeps: old ones serve on for as long as new ones do not come to be. Overlaps: that
+	// depends; the server may end them all the same, after a time.
+	Keeps, Overlaps bool
 }
 
 // A Sign is what a process shows to others once it has come somewhere: all of the fields that

@@ -168,6 +168,7 @@ type End struct {
 	Gen    int
 	Procs  []Proc
 	Signal syscall.Signal
+	Hung   bool // they have not loaded their code
 }
 
 // Finish ends operation Op. Result says how, Why adds to it in words.

@@ -99,6 +99,9 @@ type Policy struct {
 	Ask                bool          // a reload is not done before Answered says so
 	Workers            bool          // its children are known to be workers
 	Counts             bool          // a reload sets the number of workers to what the server's configuration says
+	Keeps              bool          // the server keeps old workers while new ones do not come to be
+	Overlaps           bool          // it ends them after a time, or keeps them: that is to be seen
+	Restarts           bool          // a reload is a restart
 	Blind              bool          // workers show no sign of having loaded their code: that nobody waits to be accepted is asked instead
 	ReloadTimeout      time.Duration // how long a reload may go on without progress
 	DrainTimeout       time.Duration // how long old workers may stay; 0 = for ever
@@ -112,6 +115,7 @@ func (p Policy) Equal(q Policy) bool {
 		p.StartLimitInterval == q.StartLimitInterval && p.Probe == q.Probe &&
 		p.MinUptime == q.MinUptime && p.StartTimeout == q.StartTimeout && p.Group == q.Group &&
 		p.Check == q.Check && p.Ask == q.Ask && p.Workers == q.Workers && p.Counts == q.Counts && p.Blind == q.Blind &&
+		p.Keeps == q.Keeps && p.Overlaps == q.Overlaps && p.Restarts == q.Restarts &&
 		p.ReloadTimeout == q.ReloadTimeout && p.DrainTimeout == q.DrainTimeout &&
 		slices.Equal(p.Success, q.Success) && slices.Equal(p.Stop, q.Stop) && slices.Equal(p.Quit, q.Quit)
 }
@@ -221,11 +225,23 @@ func (s State) Deadline() time.Time {
 	}
 	if s.Reload != nil {
 		earlier(s.Reload.Deadline)
+		earlier(s.Reload.HungKill)
 	}
 	if s.Scaling != nil {
 		earlier(s.Scaling.Deadline)
 	}
 	return d
+}
+
+// Begins reports whether the service is about to be started: the check-command
+// before that runs.
+func (s State) Begins() bool {
+	for _, op := range s.Ops {
+		if op.Checking {
+			return true
+		}
+	}
+	return false
 }
 
 // Live is the run whose main process is there, as far as is known; nil if none is.

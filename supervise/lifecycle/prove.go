@@ -53,7 +53,9 @@ func (m *machine) prove() {
 	switch {
 	case rl.Need == 0 || rl.Stage == Asking:
 	case m.p.Workers && rl.Crew.Churns(m.now, m.p.MinUptime, rl.Need):
-		m.fault(Churn)
+		if !m.p.Overlaps || len(rl.Left) == 0 { // else it is still to be seen who serves
+			m.fault(Churn)
+		}
 	case !m.enough(settled):
 		if rl.Stage == Draining { // proven too early
 			rl.Stage, rl.Deadline = Proving, m.now.Add(m.p.ReloadTimeout)

@@ -26,22 +26,24 @@ type Reload struct {
 	Op       OpID      `json:"op"` // stands for it in effects and events
 	Gen      int       `json:"gen"`
 	Stage    Stage     `json:"stage"`
-	Sent     time.Time `json:"sent,omitzero"`     // when the signal was sent
-	Since    time.Time `json:"since,omitzero"`    // when it was delivered
-	Deadline time.Time `json:"deadline,omitzero"` // of this stage
-	Old      []Proc    `json:"old,omitempty"`     // what must go
-	Left     []Proc    `json:"left,omitempty"`    // of those, what was there at the last look
-	Need     int       `json:"need,omitempty"`    // how many new workers must settle; 0: there were none
-	Crew     Crew      `json:"crew"`              // the new ones
-	Best     int       `json:"best,omitempty"`    // of what was to come and to go, the most that had
-	Queue    int       `json:"queue,omitempty"`   // connections that waited at the last look
-	Lost     string    `json:"lost,omitempty"`    // how the last worker ended
-	Told     []Proc    `json:"told,omitempty"`    // old workers that were told to end
-	Drain    time.Time `json:"drain,omitzero"`    // since when only old ones were missing; one that goes begins it anew
-	Unready  string    `json:"unready,omitempty"` // what the service answered
-	Unsure   bool      `json:"unsure,omitempty"`  // whether the signal was delivered
-	Settled  int       `json:"settled,omitempty"` // new workers, at the last look
-	Fault    Fault     `json:"fault,omitempty"`   // why it has failed, where no words were given
+	Sent     time.Time `json:"sent,omitzero"`      // when the signal was sent
+	Since    time.Time `json:"since,omitzero"`     // when it was delivered
+	Deadline time.Time `json:"deadline,omitzero"`  // of this stage
+	Old      []Proc    `json:"old,omitempty"`      // what must go
+	Left     []Proc    `json:"left,omitempty"`     // of those, what was there at the last look
+	Need     int       `json:"need,omitempty"`     // how many new workers must settle; 0: there were none
+	Crew     Crew      `json:"crew"`               // the new ones
+	Best     int       `json:"best,omitempty"`     // of what was to come and to go, the most that had
+	Queue    int       `json:"queue,omitempty"`    // connections that waited at the last look
+	Lost     string    `json:"lost,omitempty"`     // how the last worker ended
+	Told     []Proc    `json:"told,omitempty"`     // old workers that were told to end
+	Hung     []Proc    `json:"hung,omitempty"`     // old workers that had not loaded their code: they served nobody
+	HungKill time.Time `json:"hung_kill,omitzero"` // when those are killed that TERM does not end
+	Drain    time.Time `json:"drain,omitzero"`     // since when only old ones were missing; one that goes begins it anew
+	Unready  string    `json:"unready,omitempty"`  // what the service answered
+	Unsure   bool      `json:"unsure,omitempty"`   // whether the signal was delivered
+	Settled  int       `json:"settled,omitempty"`  // new workers, at the last look
+	Fault    Fault     `json:"fault,omitempty"`    // why it has failed, where no words were given
 }
 
 // A Fault is why a change of the workers has failed.
@@ -74,6 +76,9 @@ const bornEarlier = 20 * time.Millisecond
 // askReload takes in that somebody wants a reload.
 func (m *machine) askReload(c Command) error {
 	switch {
+	case m.s.Begins() && len(m.s.Runs) == 0:
+		m.begin(Command{Op: c.Op, Verb: DoStart, NoCheck: c.NoCheck})
+		return nil
 	case m.s.Want == Down && len(m.s.Runs) > 0:
 		return ErrStopping
 	case m.s.Want == Down:
@@ -118,7 +123,7 @@ func (m *machine) beginReload(op Op) {
 	}
 	m.s.Reloads = op.Turn
 	m.s.Reload = &Reload{Turn: op.Turn, Op: op.ID, Gen: r.Gen}
-	if r.Phase == Running {
+	if r.Phase == Running || m.p.Restarts && m.s.Ailing != "" { // what was started will not come to be by itself
 		m.checkReload()
 	}
 }
@@ -182,9 +187,12 @@ func (m *machine) surveyed(ev Surveyed) {
 		m.restartInstead()
 		return
 	}
-	rl.Old, rl.Need = nil, ev.Need
+	rl.Old, rl.Hung, rl.Need = nil, nil, ev.Need
 	for _, w := range ev.Workers {
 		rl.Old = append(rl.Old, w.Proc)
+		if !w.Shows && !w.Between {
+			rl.Hung = append(rl.Hung, w.Proc)
+		}
 	}
 	rl.Left = rl.Old
 	rl.Stage, rl.Sent, rl.Deadline = Signalling, m.now, time.Time{}
@@ -220,6 +228,37 @@ func (m *machine) sent(why string) {
 	if rl.Need == 0 {
 		rl.Deadline = m.now.Add(Moment)
 	}
+	// A worker that waits for ever in its code does not hear its master either.
+	if m.p.Workers && len(rl.Hung) > 0 {
+		rl.HungKill = m.now.Add(CleanWait)
+		m.emit(End{Gen: rl.Gen, Procs: slices.Clone(rl.Hung), Signal: syscall.SIGTERM, Hung: true})
+	}
+}
+
+// hungDue ends those of the hung workers that TERM did not end.
+func (m *machine) hungDue() {
+	rl := m.s.Reload
+	rl.HungKill = time.Time{}
+	if left := rl.hungLeft(); len(left) > 0 {
+		m.emit(End{Gen: rl.Gen, Procs: left, Signal: syscall.SIGKILL, Hung: true})
+	}
+}
+
+func (rl *Reload) hungLeft() (left []Proc) {
+	for _, p := range rl.Left {
+		if slices.Contains(rl.Hung, p) {
+			left = append(left, p)
+		}
+	}
+	return left
+}
+
+// Serves reports whether there are workers that answer, new ones or old ones
+// that stay, as of the last look.
+func (rl *Reload) Serves(p Policy) bool {
+	old := len(rl.Left) - len(rl.hungLeft())
+	untouched := old == len(rl.Old)
+	return rl.Settled > 0 || old > 0 && (p.Keeps || p.Overlaps || !p.Workers || untouched)
 }
 
 func (m *machine) asked(ev Answered) {
@@ -284,7 +323,7 @@ func (m *machine) endReload(result Result, why string) {
 	switch {
 	case result == Done:
 		m.s.Ailing = ""
-	case m.p.Workers && rl.Stage >= Proving && rl.Need > 0 && len(rl.Left) == 0 && rl.Settled == 0:
+	case m.p.Workers && rl.Stage >= Proving && rl.Need > 0 && !rl.Serves(m.p):
 		m.s.Ailing = "it has no worker that has settled"
 	}
 	for _, op := range slices.Clone(m.s.Ops) {

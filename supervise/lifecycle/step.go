@@ -170,7 +170,9 @@ func (m *machine) ails(r *Run, why string) {
 	m.s.Ailing = why
 	if why != "" && r.Phase == Starting {
 		m.fail(r.Gen, why)
-		m.failChanges(r.Gen, why)
+		if rl := m.s.Reload; rl == nil || rl.Stage == Waiting {
+			m.failChanges(r.Gen, why)
+		}
 	}
 }
 
@@ -334,6 +336,9 @@ func (m *machine) tick() {
 		default:
 			r.Deadline = time.Time{}
 		}
+	}
+	if rl := m.s.Reload; rl != nil && due(rl.HungKill, m.now) {
+		m.hungDue()
 	}
 	if rl := m.s.Reload; rl != nil && due(rl.Deadline, m.now) {
 		m.reloadDue()

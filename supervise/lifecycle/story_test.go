@@ -108,6 +108,12 @@ func (tl *teller) policy(words []string) {
 			tl.p.Workers = value != "no"
 		case "counts":
 			tl.p.Counts = true
+		case "keeps":
+			tl.p.Keeps = value != "no"
+		case "overlaps":
+			tl.p.Overlaps = true
+		case "restarts":
+			tl.p.Restarts = true
 		case "blind":
 			tl.p.Blind = true
 		case "drain-timeout":
