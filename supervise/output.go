@@ -29,14 +29,11 @@ func (s *Supervisor) attemptLines(file *logs.File, key logs.Key, mark int64, n i
 	if mark < 0 {
 		return attempt(file, key.Gen, n)
 	}
-	text, err := logs.Since(file.Path(), mark, n)
+	text, err := logs.Since(file.Path(), mark, -1)
 	if err != nil {
 		return []string{"(its log cannot be read: " + err.Error() + ")"}
 	}
-	if len(text) > shownBytes {
-		text = text[len(text)-shownBytes:]
-	}
-	return splitLines(bytes.Clone(text))
+	return excerpt(splitLines(text), n)
 }
 
 // attempt is what run gen wrote: of a oneshot the begin, for its output is what
