@@ -28,7 +28,11 @@ func Cmdline(pid int) string {
 // Cwd is the directory a process works in, with " (deleted)" after it where it
 // has been removed. It is the kernel's word, not made safe for printing.
 func Cwd(pid int) (string, error) {
-	dir, err := os.Readlink("/proc/" + strconv.Itoa(pid) + "/cwd")
+	var dir string
+	err := withRights(pid, func() (err error) {
+		dir, err = os.Readlink("/proc/" + strconv.Itoa(pid) + "/cwd")
+		return err
+	})
 	if err != nil {
 		return "", fmt.Errorf("cannot read the working directory of process %d: %w", pid, err)
 	}

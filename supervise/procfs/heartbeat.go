@@ -29,8 +29,16 @@ func hasBeaten(p *Proc, prefix string) bool {
 // allBeaten is about all such files that a process has. A new worker has its
 // siblings' as well until it closes them, but is never without its own.
 func allBeaten(pid int, prefix string) (bool, error) {
-	has, beaten := false, true
-	err := eachFd("/proc/"+strconv.Itoa(pid)+"/fd", func(path string, target []byte) {
+	var has, beaten bool
+	err := withRights(pid, func() error {
+		has, beaten = false, true
+		return eachBeat(pid, prefix, &has, &beaten)
+	})
+	return has && beaten, err
+}
+
+func eachBeat(pid int, prefix string, has, beaten *bool) error {
+	return eachFd("/proc/"+strconv.Itoa(pid)+"/fd", func(path string, target []byte) {
 		name, unlinked := bytes.CutSuffix(target, []byte(" (deleted)"))
 		name = name[bytes.LastIndexByte(name, '/')+1:]
 		if !unlinked || !bytes.HasPrefix(name, []byte(prefix)) {
@@ -40,10 +48,9 @@ func allBeaten(pid int, prefix string) (bool, error) {
 		if stat(path, &st) != nil {
 			return // closed meanwhile
 		}
-		has = true
-		beaten = beaten && hasPulse(&st)
+		*has = true
+		*beaten = *beaten && hasPulse(&st)
 	})
-	return has && beaten, err
 }
 
 func hasPulse(st *unix.Stat_t) bool {

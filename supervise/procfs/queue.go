@@ -16,12 +16,14 @@ import (
 func Queue(pid int) (waiting int, err error) {
 	proc := "/proc/" + strconv.Itoa(pid)
 	sockets := make(map[uint64]bool)
-	err = eachFd(proc+"/fd", func(_ string, target []byte) {
-		if inode, ok := strings.CutPrefix(string(target), "socket:["); ok {
-			if n, err := strconv.ParseUint(strings.TrimSuffix(inode, "]"), 10, 64); err == nil {
-				sockets[n] = true
+	err = withRights(pid, func() error {
+		return eachFd(proc+"/fd", func(_ string, target []byte) {
+			if inode, ok := strings.CutPrefix(string(target), "socket:["); ok {
+				if n, err := strconv.ParseUint(strings.TrimSuffix(inode, "]"), 10, 64); err == nil {
+					sockets[n] = true
+				}
 			}
-		}
+		})
 	})
 	if err == nil && len(sockets) > 0 {
 		for _, name := range []string{"/net/tcp", "/net/tcp6"} {

@@ -136,7 +136,7 @@ func gone(err error) error {
 func SameProgram(a, b int) bool {
 	var of [2]unix.Stat_t
 	for i, pid := range [2]int{a, b} {
-		if stat("/proc/"+strconv.Itoa(pid)+"/exe", &of[i]) != nil {
+		if withRights(pid, func() error { return stat("/proc/"+strconv.Itoa(pid)+"/exe", &of[i]) }) != nil {
 			return false
 		}
 	}
