@@ -166,6 +166,7 @@ func (s *Supervisor) disown(svc *service) {
 	s.say(svc.name + ": " + why)
 	ops := svc.state.Ops
 	svc.state.Want, svc.state.Idle, svc.state.RetryAt, svc.state.Runs, svc.state.Ops = lifecycle.Down, lifecycle.Stopped, time.Time{}, nil, nil
+	svc.state.Reload, svc.state.Scaling = nil, nil
 	for _, op := range ops {
 		s.finish(svc, lifecycle.Finish{Op: op.ID, Result: lifecycle.Failed, Why: why})
 	}

@@ -78,8 +78,10 @@ func (o *operations) of(svc *service) []status.Operation {
 // had ended but for its log lines ends without them.
 func (o *operations) restore(svc *service, list []status.Operation) {
 	for _, op := range list {
-		o.add(&operation{Operation: op, svc: svc, result: op.Result})
+		restored := &operation{Operation: op, svc: svc, result: op.Result}
+		o.add(restored)
 		if op.Done() {
+			svc.remember(restored) // its end may have been written before that was
 			o.ended = append(o.ended, lifecycle.OpID(op.ID))
 			svc.recent = append(svc.recent, op.ID)
 		}

@@ -270,8 +270,12 @@ func (s *Supervisor) endWorkers(svc *service, e lifecycle.End) {
 		text = fmt.Sprintf("%s sent to old workers that have not loaded their code: %s", signalName(e.Signal), pidList(e.Procs))
 	}
 	s.event(status.Event{Service: svc.name, Kind: "workers", Text: text})
+	sign := procfs.Sign(svc.def.Workers.Sign)
 	go func() {
 		for _, p := range e.Procs {
+			if e.Hung && procfs.Shows(p.Pid, sign) {
+				continue // it was only slow, and may answer somebody
+			}
 			if err := procfs.Signal(p.Pid, p.Start, e.Signal); err != nil && !errors.Is(err, unix.ESRCH) {
 				s.say(svc.name + ": " + err.Error())
 			}

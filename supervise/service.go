@@ -156,7 +156,9 @@ func (s *Supervisor) carryOut(svc *service, before lifecycle.State, effects []li
 		}
 	}
 	s.tell(svc, before)
-	if at := svc.state.Deadline(); !at.IsZero() && !at.Equal(svc.due) {
+	if at := svc.state.Deadline(); at.IsZero() {
+		svc.due = at
+	} else if !at.Equal(svc.due) {
 		svc.due = at
 		s.due.add(at, func() bool { return svc.due.Equal(at) && svc.state.Deadline().Equal(at) }, func() {
 			svc.due = time.Time{}

@@ -306,3 +306,19 @@ func TestPlan(t *testing.T) {
 		t.Error("a plan that stops one service is refused:", p)
 	}
 }
+
+// A supervisor that is killed when an operation has ended, but not been told, has
+// written that it ended.
+func TestRestoredReloadIsTheLastOne(t *testing.T) {
+	var o operations
+	svc := &service{name: "web", lastReload: &status.Reload{Operation: "1", Result: status.OK}}
+	at := time.Unix(1e9, 0)
+	o.restore(svc, []status.Operation{
+		{ID: "1", Verb: "hup", Service: "web", Result: status.OK, Started: at, Ended: at},
+		{ID: "2", Verb: "hup", Service: "web", Result: status.Failed, Error: "no", Started: at, Ended: at},
+		{ID: "3", Verb: "usr1", Service: "web", Result: status.OK, Started: at, Ended: at},
+	})
+	if last := svc.lastReload; last == nil || last.Operation != "2" || last.Result != status.Failed {
+		t.Errorf("the last reload is said to be %+v", last)
+	}
+}
