@@ -145,7 +145,11 @@ func (s *Supervisor) look(svc *service) {
 	c.looking, c.looked = true, now()
 	pid, w := svc.pid(), svc.def.Workers
 	// The kernel goes through the table of all connections for it.
-	queue := svc.state.Reload != nil && c.looked.Sub(c.queued) >= queueOften
+	every := min(queueOften, svc.policy.ReloadTimeout/8)
+	if svc.policy.Blind { // that nobody waits is the proof
+		every = 0
+	}
+	queue := svc.state.Reload != nil && c.looked.Sub(c.queued) >= every
 	if queue {
 		c.queued, c.queue = c.looked, 0
 	}
