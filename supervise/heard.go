@@ -253,6 +253,7 @@ func (s *Supervisor) delivered(ev guardian.Signalled) {
 				ev.Err = fmt.Sprintf("main process %d has not taken %s within %s: is it stopped?", d.svc.pid(), signalName(d.sig), brief(patience))
 			}
 			s.step(d.svc, ev)
+			s.save(d.svc) // what is known of a signal is known to the next supervisor too
 		})
 		return
 	}
