@@ -14,6 +14,10 @@ import (
 // PreloadEnv hands the application that a master loaded to its workers.
 const preloadEnv = "PREFORK_PRELOADED"
 
+// MasterEnv tells a worker its master's pid: the parent it finds may be another one by
+// then, to which die-master shall not happen.
+const masterEnv = "PREFORK_MASTER"
+
 // AppError is an application that died while it was loaded.
 type appError struct {
 	status int

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -30,7 +31,7 @@ type worker struct {
 func runMaster(o options, args []string) int {
 	time.Sleep(o.lateHandlers)
 	stamped("Prefork (as Starman) starting! pid(%d)", os.Getpid())
-	m := &master{o: o, args: args, env: os.Environ(), want: o.workers}
+	m := &master{o: o, args: args, env: append(os.Environ(), masterEnv+"="+strconv.Itoa(os.Getpid())), want: o.workers}
 	if o.preload {
 		release, status := loadOrSay(o, os.Getpid())
 		if status != 0 {

@@ -28,7 +28,10 @@ var workerSignals = []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT,
 // serves connections from fd 3, one at a time, until it is told to go, its master is
 // gone or it has served enough.
 func runWorker(o options, shown []byte) int {
-	master := os.Getppid()
+	master, err := strconv.Atoi(os.Getenv(masterEnv))
+	if err != nil {
+		return 2
+	}
 	var listener atomic.Pointer[net.Listener]
 	sigs := make(chan os.Signal, 64)
 	signal.Notify(sigs, workerSignals...)
