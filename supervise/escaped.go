@@ -67,7 +67,16 @@ func (s *Supervisor) lookAt(suspects []suspect, children []int) {
 		for _, sus := range suspects {
 			escaped[sus.svc.name] = procfs.Marked(orphans, sus.svc.name)
 		}
-		s.report(func() { tell(func(name string) []procfs.Proc { return escaped[name] }) })
+		s.report(func() {
+			if _, unsure := s.helping(0); unsure { // one of those may be it
+				s.suspects = append(s.suspects, suspects...)
+				s.lookForEscaped()
+				return
+			}
+			tell(func(name string) []procfs.Proc {
+				return slices.DeleteFunc(escaped[name], func(p procfs.Proc) bool { is, _ := s.helping(p.Session); return is })
+			})
+		})
 	}()
 }
 

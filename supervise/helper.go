@@ -27,6 +27,7 @@ type helper struct {
 	program string        // what was to be executed
 	output  chan []string // gets its last lines, once
 	reader  *os.File      // of its output; nil: it was not started
+	pid     int           // 0: the guardian has not told it
 	late    bool          // it did not end in its time
 	done    func(why string, lines []string)
 }
@@ -200,6 +201,9 @@ func tailOf(r io.Reader, size, lines int) []string {
 func (s *Supervisor) heardHelper(ev guardian.Event) bool {
 	switch ev := ev.(type) {
 	case guardian.Started:
+		if h := s.helpers[helperID(ev.Key, ev.N)]; h != nil {
+			h.pid = ev.Pid
+		}
 		return strings.HasPrefix(ev.Key, helperKey)
 	case guardian.Empty:
 		return strings.HasPrefix(ev.Key, helperKey)
@@ -253,6 +257,16 @@ func (s *Supervisor) helperDone(key string, h *helper, why string, lines []strin
 	}
 	delete(s.helpers, helperID(key, h.n))
 	h.done(why, lines)
+}
+
+// helping reports whether a process is a helper, or one of its session. unsure:
+// there are helpers whose process is not known yet.
+func (s *Supervisor) helping(session int) (is, unsure bool) {
+	for _, h := range s.helpers {
+		is = is || h.pid == session
+		unsure = unsure || h.reader != nil && h.pid == 0
+	}
+	return is, unsure
 }
 
 // dropHelper ends the helper of an operation that has ended.
