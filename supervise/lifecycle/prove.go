@@ -76,7 +76,7 @@ func (m *machine) drain() {
 	}
 	rl.Stage, rl.Deadline = Draining, time.Time{}
 	switch {
-	case rl.Told != nil:
+	case rl.Told != nil && len(rl.untold()) == 0:
 		rl.Deadline = m.now.Add(CleanWait)
 	case m.p.DrainTimeout > 0:
 		rl.Deadline = rl.Drain.Add(m.p.DrainTimeout)

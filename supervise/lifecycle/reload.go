@@ -258,7 +258,8 @@ func (rl *Reload) hungLeft() (left []Proc) {
 func (rl *Reload) Serves(p Policy) bool {
 	old := len(rl.Left) - len(rl.hungLeft())
 	untouched := old == len(rl.Old)
-	return rl.Settled > 0 || old > 0 && (p.Keeps || p.Overlaps || !p.Workers || untouched)
+	hang := p.Blind && rl.Queue > 0 // they may have loaded their code or not
+	return rl.Settled > 0 && !hang || old > 0 && (p.Keeps || p.Overlaps || !p.Workers || untouched)
 }
 
 func (m *machine) asked(ev Answered) {
@@ -284,20 +285,21 @@ func (m *machine) reloadDue() {
 			m.proven()
 			return
 		}
-		m.fault(Late)
-	case Draining:
-		sig := syscall.SIGTERM
-		if rl.Told == nil {
-			rl.Told = rl.Left
-		} else {
-			sig = syscall.SIGKILL
+		if !m.tryOne() {
+			m.fault(Late)
 		}
+	case Draining:
 		if !m.p.Workers {
 			m.fault(Stays)
 			return
 		}
+		sig, procs := syscall.SIGTERM, rl.untold()
+		if len(procs) == 0 {
+			sig, procs = syscall.SIGKILL, slices.Clone(rl.Left)
+		}
+		rl.Told = append(slices.Clone(rl.Told), rl.untold()...)
 		rl.Deadline = m.now.Add(CleanWait)
-		m.emit(End{Gen: rl.Gen, Procs: slices.Clone(rl.Left), Signal: sig})
+		m.emit(End{Gen: rl.Gen, Procs: procs, Signal: sig})
 	case Asking:
 		if rl.Unready == "" {
 			rl.Unready = "its log and its address cannot be looked at in time"
@@ -308,6 +310,35 @@ func (m *machine) reloadDue() {
 	default:
 		rl.Deadline = time.Time{}
 	}
+}
+
+// untold are the old workers that are left and were not told to end.
+func (rl *Reload) untold() (procs []Proc) {
+	for _, p := range rl.Left {
+		if !slices.Contains(rl.Told, p) {
+			procs = append(procs, p)
+		}
+	}
+	return procs
+}
+
+// tryOne goes on where all old workers are so busy that none has made room for
+// a new one, which could prove the new code: after drain-timeout one of them is
+// ended, and what comes in its place decides. It reports whether it did.
+func (m *machine) tryOne() bool {
+	rl := m.s.Reload
+	busy := len(rl.Left) > len(rl.hungLeft()) && len(rl.Left) == len(rl.Old) && rl.Crew.Born == 0
+	if !busy || !m.p.Workers || m.p.Keeps || m.p.Overlaps || rl.Unsure || m.p.DrainTimeout == 0 || rl.Told != nil {
+		return false
+	}
+	if at := rl.Since.Add(m.p.DrainTimeout); m.now.Before(at) {
+		rl.Deadline = at
+		return true
+	}
+	rl.Told = slices.Clone(rl.Left[:1])
+	rl.Deadline = m.now.Add(m.p.ReloadTimeout)
+	m.emit(End{Gen: rl.Gen, Procs: slices.Clone(rl.Told), Signal: syscall.SIGTERM})
+	return true
 }
 
 // fault ends the reload for a reason that the reload itself tells.
