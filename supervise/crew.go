@@ -54,6 +54,10 @@ const (
 // a service.
 const badEnds = 30
 
+// unknownEnd is up to how many times min-uptime the end of a worker counts as a
+// bad one where the kernel does not tell how it ended.
+const unknownEnd = 3
+
 // A sight is what a look at the workers saw.
 type sight struct {
 	workers []lifecycle.Worker

@@ -87,8 +87,8 @@ func (s *Supervisor) workerEnded(svc *service, c *crew, proc lifecycle.Proc, bor
 	default:
 		how = fmt.Sprintf("exit %d", end.Status.ExitStatus())
 	}
-	if how == "" && t.Sub(born) >= badEnds*svc.policy.MinUptime {
-		return
+	if how == "" && t.Sub(born) >= unknownEnd*svc.policy.MinUptime {
+		return // as likely as not it has done its work
 	}
 	if how != "" {
 		c.ended = how

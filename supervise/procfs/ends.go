@@ -40,6 +40,8 @@ type Ends struct {
 type watched struct {
 	n        uint64 // never used twice, unlike a descriptor: an event names it
 	fd       int    // the pidfd
+	pid      int
+	start    uint64
 	ended    func(End)
 	deadline time.Time // when the status of one that has ended is given up
 }
@@ -77,7 +79,7 @@ func (e *Ends) Watch(pid int, start uint64, ended func(End)) (forget func(), err
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.last++
-	w := &watched{n: e.last, fd: fd, ended: ended}
+	w := &watched{n: e.last, fd: fd, pid: pid, start: start, ended: ended}
 	err = os.ErrClosed
 	if !e.closed {
 		e.watched[w.n] = w
@@ -195,6 +197,9 @@ func (e *Ends) happened(ev unix.EpollEvent) {
 		return
 	}
 	end, wait := status(w.fd)
+	if !end.Known && !wait {
+		end.Status, end.Known = zombieStatus(w.pid, w.start)
+	}
 	if wait && ev.Events&unix.EPOLLHUP == 0 && e.control(unix.EPOLL_CTL_MOD, w, 0) == nil {
 		w.deadline = time.Now().Add(reapedWithin)
 		e.ending[w.n] = w
