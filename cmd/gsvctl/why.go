@@ -187,5 +187,9 @@ func workers(s *status.Service) string {
 	if s.Scale == 0 {
 		return fmt.Sprint(n)
 	}
-	return fmt.Sprintf("%d (%d%+d)", n, n-s.Scale, s.Scale)
+	base := s.ScaleBase
+	if base == 0 { // an older gsv's
+		base = n - s.Scale
+	}
+	return fmt.Sprintf("%d (%d%+d)", n, base, s.Scale)
 }

@@ -251,6 +251,18 @@ func TestOtherUser(t *testing.T) {
 			t.Errorf("done: %+v", r)
 		}
 	}
+	// The log lines in another's operation are for those who may read logs, or do the same.
+	for id, verb := range map[string]string{"roots-hup": "hup", "roots-stop": "stop"} {
+		if _, err := f.Do(t.Context(), status.Request{ID: id, Verb: verb, Service: "web"}); err != nil {
+			t.Fatal(err)
+		}
+		f.Finish(id, func(op *status.Operation) { op.Result, op.Log = status.Failed, []string{"a secret"} })
+		got, waited := asOther(t, path, "GET", "/v1/operations/"+id, ""), asOther(t, path, "GET", "/v1/operations/"+id+"?wait=true", "")
+		may := verb == "hup"
+		if !strings.HasPrefix(got, "HTTP/1.1 200") || strings.Contains(got, "a secret") != may || strings.Contains(waited, "a secret") != may {
+			t.Errorf("sees of root's %s: %s\n%s", verb, got, waited)
+		}
+	}
 }
 
 // TestOtherUserWithNothing may see that gsv is there, and no more.

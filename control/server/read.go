@@ -143,6 +143,12 @@ func (s *Server) operation(w http.ResponseWriter, r *http.Request, c status.Call
 	if err != nil {
 		return err
 	}
+	if verb := control.Lookup(op.Verb); op.By.UID != c.UID && !s.may(ask{verb: control.Lookup("logs")}, op.Service, c) && (verb == nil || !s.may(ask{verb: verb}, op.Service, c)) {
+		if waiting {
+			return notPermitted(c, "see what comes of this operation, for its log lines may be shown", "")
+		}
+		op.Log = nil
+	}
 	if !waiting {
 		return answer(w, http.StatusOK, op)
 	}

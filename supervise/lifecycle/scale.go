@@ -25,8 +25,8 @@ type Scaling struct {
 	Fault    Fault     `json:"fault,omitempty"`
 }
 
-// scaleAgainOp stands for a change that nobody waits for.
-const scaleAgainOp OpID = "scale-again"
+// scaleAgainOp stands for a change that nobody waits for. No caller can choose it.
+const scaleAgainOp OpID = ":scale-again"
 
 // To is how many workers there shall be.
 func (sc *Scaling) To() int { return sc.From + sc.Count }

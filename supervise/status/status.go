@@ -59,6 +59,7 @@ type Service struct {
 	Workers     []Worker   `json:"workers,omitempty"`         // only where one service was asked for
 	Main        *Worker    `json:"main,omitempty"`            // the main process; only where one service was asked for
 	Scale       int        `json:"scale,omitempty"`           // how many workers more (or, below 0, fewer) ttin and ttou have asked for
+	ScaleBase   int        `json:"scale_base,omitempty"`      // how many there would be without
 	Detected    bool       `json:"preset_detected,omitempty"` // the preset was seen in the command
 }
 
