@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -108,30 +109,35 @@ func TestUncaughtSignalLeavesOrphans(t *testing.T) {
 	for _, sig := range []syscall.Signal{syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGKILL} {
 		t.Run(sig.String(), func(t *testing.T) {
 			both(t, func(t *testing.T, s *server) {
-				s.up(2)
-				workers := s.workers()
+				workers := s.fresh(2)
 				if s.catches(sig) {
 					t.Error("SigCgt says that it is caught")
 				}
 				s.signal(sig)
-				ended(t, s.cmd.Process.Pid)
+				s.wantKilled(sig) // and is no zombie any more, which Starman's workers would take for their master
 				if l, err := net.Listen("tcp", s.addr); err == nil {
 					l.Close()
 					t.Error("the orphans do not hold the port")
 				}
-				// Each ends after one more connection. Which of them takes one is not ours to say, so there are some until nobody listens.
-				for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
-					c, err := net.Dial("tcp", s.addr)
-					if err != nil {
-						break
-					}
-					_, _ = ask(c, "/") // answered, or reset with the queue of one that had a connection when the master died
+				// Which of them takes a connection is not ours to say, but none takes two.
+				left := slices.Clone(workers)
+				for range workers {
+					c := s.dial()
+					body, err := ask(c, "/")
 					c.Close()
-				}
-				for _, pid := range workers {
+					var pid int
+					_, _ = fmt.Sscanf(body, "release=1 pid=%d", &pid)
+					i := slices.Index(left, pid)
+					if i < 0 {
+						t.Fatalf("of %v, %v are to answer yet; got %q, %v", workers, left, body, err)
+					}
 					ended(t, pid)
+					left = slices.Delete(left, i, i+1)
 				}
-				s.wantKilled(sig)
+				if c, err := net.Dial("tcp", s.addr); err == nil {
+					c.Close()
+					t.Error("the port is still open")
+				}
 			})
 		})
 	}

@@ -77,16 +77,35 @@ type server struct {
 }
 
 func newServer(t *testing.T, name string) *server {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	s := &server{t: t, name: name, dir: t.TempDir(), addr: l.Addr().String()}
+	s := &server{t: t, name: name, dir: t.TempDir(), addr: reserve(t)}
 	s.app = filepath.Join(s.dir, "app")
 	s.deploy("1")
 	s.write("app.psgi", fmt.Sprintf(psgi, s.app))
 	return s
+}
+
+// Reserve returns an address that nobody but who names it gets until the test ends. Its
+// socket does not listen, so another with SO_REUSEADDR, which net.Listen and Starman set,
+// can be bound beside it; the kernel gives the port to no bind to port 0 and no connect.
+// A listener that is closed again reserves nothing, and goes on listening for as long as
+// a child that another test forks meanwhile has not come to its exec.
+func reserve(t *testing.T) string {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	name, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(name.(*unix.SockaddrInet4).Port))
 }
 
 func (s *server) write(name, text string) {
@@ -142,12 +161,33 @@ func (s *server) start(workers int, flags ...string) {
 func (s *server) up(workers int, flags ...string) {
 	s.start(workers, flags...)
 	s.dial().Close()
+	s.handles()
+	s.holds(workers, "release=1 ")
+}
+
+// Fresh starts it and waits until its master handles signals and all workers have loaded
+// the application. None of them has had a connection yet.
+func (s *server) fresh(workers int, flags ...string) (pids []int) {
+	s.start(workers, flags...)
+	s.handles()
+	loading := func(pid int) bool { return !strings.HasPrefix(title(pid), "starman worker") }
+	for deadline := time.Now().Add(patience); ; runtime.Gosched() { // nothing tells when a title is set
+		if pids = s.workers(); len(pids) == workers && !slices.ContainsFunc(pids, loading) {
+			return pids
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("of %v some do not load", pids)
+		}
+	}
+}
+
+// Handles waits until the master handles signals.
+func (s *server) handles() {
 	for deadline := time.Now().Add(patience); !s.catches(syscall.SIGTTIN) || !s.catches(syscall.SIGHUP); runtime.Gosched() { // nothing tells when a handler is installed
 		if time.Now().After(deadline) {
 			s.t.Fatal("it installs no handlers")
 		}
 	}
-	s.holds(workers, "release=1 ")
 }
 
 // Catches reads SigCgt of the master.
