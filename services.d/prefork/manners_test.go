@@ -210,9 +210,12 @@ func TestPidFile(t *testing.T) {
 // Broken code makes workers die again and again below a master that lives, until it is mended.
 func TestBrokenApplication(t *testing.T) {
 	both(t, func(t *testing.T, s *server) {
-		s.up(2)
+		old := s.fresh(2) // as one of Starman's that had a connection may forget that it was told to go
 		s.deploy("die 255 no such module")
 		s.signal(syscall.SIGHUP)
+		for _, pid := range old {
+			ended(t, pid)
+		}
 		for range 5 {
 			s.line("exited with status 255")
 		}
@@ -223,8 +226,7 @@ func TestBrokenApplication(t *testing.T) {
 
 func TestPreloadedApplication(t *testing.T) {
 	both(t, func(t *testing.T, s *server) {
-		s.up(2, "--preload-app")
-		old := s.workers()
+		old := s.fresh(2, "--preload-app")
 		s.deploy("2")
 		s.signal(syscall.SIGHUP)
 		for _, pid := range old {
