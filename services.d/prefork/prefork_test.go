@@ -166,11 +166,14 @@ func (s *server) up(workers int, flags ...string) {
 }
 
 // Fresh starts it and waits until its master handles signals and all workers have loaded
-// the application. None of them has had a connection yet.
+// the application and, of Starman's, wait for connections. None of them has had one yet.
 func (s *server) fresh(workers int, flags ...string) (pids []int) {
 	s.start(workers, flags...)
 	s.handles()
-	loading := func(pid int) bool { return !strings.HasPrefix(title(pid), "starman worker") }
+	loading := func(pid int) bool {
+		// Perl leaves a signal that comes just before accept(2) until a connection has come too.
+		return !strings.HasPrefix(title(pid), "starman worker") || s.name == "starman" && !accepts([]int{pid})
+	}
 	for deadline := time.Now().Add(patience); ; runtime.Gosched() { // nothing tells when a title is set
 		if pids = s.workers(); len(pids) == workers && !slices.ContainsFunc(pids, loading) {
 			return pids
