@@ -226,9 +226,11 @@ func TestBrokenApplication(t *testing.T) {
 
 func TestPreloadedApplication(t *testing.T) {
 	both(t, func(t *testing.T, s *server) {
-		old := s.fresh(2, "--preload-app")
+		s.up(2, "--preload-app")
+		old := s.workers()
 		s.deploy("2")
 		s.signal(syscall.SIGHUP)
+		s.line("Sending children hup signal")
 		for _, pid := range old {
 			ended(t, pid)
 		}
