@@ -94,8 +94,13 @@ func lookUnicorn(d *Definition, i invocation) Server {
 	if !i.plain || !o.plain {
 		return Server{}
 	}
-	dir, found, sure := d.directive(o.last("c", "config-file"), unicornDirectory)
-	return d.byDirectory(dir, found, sure, o.word("config.ru"))
+	file := o.last("c", "config-file")
+	dir, found, sure := d.directive(file, unicornDirectory)
+	s := d.byDirectory(dir, found, sure, o.word("config.ru"))
+	if file == "" && unversioned(i.base()) == "unicorn" {
+		s.Preload = "without -c (--config-file) unicorn does not reload on HUP but executes itself a second time"
+	}
+	return s
 }
 
 // lookPuma: each worker of a phased restart enters the directory again (Puma::Cluster::Worker).

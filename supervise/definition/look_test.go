@@ -38,8 +38,8 @@ func TestServer(t *testing.T) {
 		{"start_server --port 80 --dir=/x -- starman /srv/current/app.psgi", "", at("/srv/current")},
 		{"start_server --port 80 -- ./server", "", Server{}},
 
-		{"unicorn", "", relative},
-		{"unicorn /srv/current/config.ru", "", at("/srv/current")},
+		{"unicorn", "", Server{noUnicornConfig, relative.Relative, relative.Code}},
+		{"unicorn /srv/current/config.ru", "", Server{noUnicornConfig, NotSo, "/srv/current"}},
 		{"unicorn -c unicorn.rb", "unicorn.rb: worker_processes 4", relative},
 		{"unicorn -c unicorn.rb", "", Server{}}, // cannot be read
 		{"unicorn -c WD/unicorn.rb", "unicorn.rb: working_directory '/srv/current' # of the day", at("/srv/current")},
@@ -184,3 +184,5 @@ func TestCheckCommands(t *testing.T) {
 		t.Errorf("the file's own check does not win: %q", argv)
 	}
 }
+
+const noUnicornConfig = "without -c (--config-file) unicorn does not reload on HUP but executes itself a second time"

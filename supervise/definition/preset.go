@@ -70,6 +70,7 @@ var presets = []preset{
 		stop:    gracefully(syscall.SIGQUIT, syscall.SIGTERM), workers: unicornWorkers, look: lookUnicorn, check: checkUnicorn,
 		background: leaveOut(unicornGrammar, "D", "daemonize"),
 		known: []string{
+			"Without -c it does not reload on HUP but executes itself a second time: hup refuses.",
 			"With code that does not load, HUP takes the service down until the code is mended; with preload_app the old code goes on, which is reported by the line in its log.",
 			"No request is answered while the code loads.",
 			"HUP sets the number of workers to that of the configuration file.",
