@@ -3,7 +3,6 @@ package main_test
 import (
 	"fmt"
 	"maps"
-	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -266,14 +265,4 @@ func (l *load) causes(deploys []time.Time) string {
 		fmt.Fprintf(&b, "%d %s, ms after the deploy: %d\n", len(all), text, all[:min(len(all), 10)])
 	}
 	return b.String()
-}
-
-// freeAddress is an address of 127.0.0.1 at which nothing listens.
-func freeAddress(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

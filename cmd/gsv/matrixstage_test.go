@@ -57,16 +57,6 @@ func newStage(t *testing.T, server *rowServer) *stage {
 	return s
 }
 
-func freePort(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
-}
-
 // StandBehind serves what nginx passes on: slow requests.
 func (s *stage) standBehind() {
 	b := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -109,13 +108,12 @@ func setup(env *testscript.Env) error {
 	env.Setenv("NO_COLOR", "1")
 	env.Setenv("GORACE", "atexit_sleep_ms=0") // else each command takes a second to end
 	for _, name := range []string{"PORT", "PORT2"} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		port, free, err := reservePort()
 		if err != nil {
 			return err
 		}
-		_, port, _ := net.SplitHostPort(l.Addr().String())
+		env.Defer(free)
 		env.Setenv(name, port)
-		l.Close()
 	}
 	// Files may say $PORT and the like.
 	if err := expand(env, filepath.Join(env.WorkDir, "services.d")); err != nil {
