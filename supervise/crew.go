@@ -34,6 +34,7 @@ type crew struct {
 	surveys []func(sight)             // wait for workers that have settled
 	wake    time.Time                 // when old ones that have not taken note of their signal are looked for again
 	ends    []time.Time               // of workers, that were no good ends
+	died    int                       // workers that ended badly before they had settled, since all was last well
 	ended   string                    // how the last one ended
 	judged  time.Time                 // since when births and ends are counted
 	told    time.Time                 // when such an end was last made known
@@ -209,7 +210,7 @@ func (s *Supervisor) saw(svc *service, seen sight) {
 	s.watchWorkers(svc, seen.workers)
 	if c.seen.Steady(t, settle) && svc.state.Reload == nil { // else old ones that are still busy would count
 		c.steady = c.seen.Workers()
-		c.seen.Born, c.seen.Died, c.judged = 0, 0, t
+		c.seen.Born, c.seen.Died, c.died, c.judged = 0, 0, 0, t
 	}
 	if svc.state.Scaling != nil {
 		c.steady = c.seen.Workers() // for there shall be another number
@@ -290,6 +291,8 @@ func (s *Supervisor) judge(svc *service, seen sight, t time.Time) {
 		if c.steady > 0 {
 			why = fmt.Sprintf("new workers die at start (%s)", c.endedOr("again and again"))
 		}
+	case c.steady > 0 && c.died > 2*need && c.seen.Settled(t, settle) < c.steady:
+		why = fmt.Sprintf("%d of %d workers are left, new ones die at start (%s)", c.seen.Settled(t, settle), c.steady, c.endedOr("again and again"))
 	case len(c.ends) > max(need, 2):
 		why = fmt.Sprintf("workers end again and again (%s%d in %s)", c.howEnded(), len(c.ends), seconds(t.Sub(c.ends[0])))
 	case steady && len(c.ends) < max(need, 2):

@@ -32,6 +32,9 @@ func (s *Supervisor) finish(svc *service, f lifecycle.Finish) {
 	case lifecycle.Failed:
 		result, op.Error = status.Failed, f.Why
 	}
+	if op.Verb == "hup" && op.As == "" && f.Reload == nil && f.Result != lifecycle.Superseded {
+		op.As = "start" // what it waited for had ended
+	}
 	if rl := f.Reload; rl != nil {
 		s.finishReload(svc, op, rl)
 	}
@@ -180,6 +183,9 @@ func (s *Supervisor) explain(svc *service, op *operation) {
 		op.NextStart = &at
 	case lifecycle.Fatal:
 		op.Hint = "given up (start-limit); mend it and run gsvctl start " + svc.name
+		if last := svc.state.Last; last != nil && op.Hint == "" && last.Code == 0 && last.Signal == 0 && last.Failure == "" && last.Uptime < svc.policy.MinUptime {
+			op.Hint = "a program that goes into the background must be kept from it"
+		}
 	case lifecycle.Exited:
 		op.Hint = "it is not started again (restart = \"no\" or \"on-failure\")"
 	case lifecycle.Stopping:

@@ -94,7 +94,9 @@ func (s *Supervisor) runEnded(svc *service, r *run, ev guardian.Ended, exit life
 	if r.pid == 0 {
 		r.pid = ev.Pid
 	}
-	if svc.state.Phase() == lifecycle.Stopping && !ev.Left && s.end == nil {
+	// A program that ends well at once may have gone into the background.
+	daemon := exit.Code == 0 && exit.Signal == 0 && exit.Failure == "" && !exit.Unknown && !svc.policy.Oneshot && svc.name != s.opts.Direct
+	if (svc.state.Phase() == lifecycle.Stopping || daemon) && !ev.Left && s.end == nil {
 		s.findEscaped(svc, func(escaped []procfs.Proc) {
 			s.runOver(svc, r, gen, exit, len(escaped) > 0)
 			if len(escaped) > 0 {

@@ -93,7 +93,9 @@ func (s *Supervisor) workerEnded(svc *service, c *crew, proc lifecycle.Proc, bor
 	if how != "" {
 		c.ended = how
 	}
-	if c.seen.HasSettled(proc, svc.policy.MinUptime) {
+	if !c.seen.HasSettled(proc, svc.policy.MinUptime) {
+		c.died++
+	} else {
 		if len(c.ends) >= 1000 {
 			c.ends = slices.Delete(c.ends, 0, 500)
 		}

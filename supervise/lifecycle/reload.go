@@ -322,6 +322,22 @@ func (rl *Reload) untold() (procs []Proc) {
 	return procs
 }
 
+// startForWaiting has the next start answer those who wait for run r to be ready
+// for their reload: it has ended instead, and may have loaded what was there
+// before they asked.
+func (m *machine) startForWaiting(r *Run) {
+	rl := m.s.Reload
+	if rl == nil || rl.Gen != r.Gen || rl.Stage != Waiting || m.s.Want == Down || r.Phase != Starting || m.p.Main || m.p.Oneshot {
+		return
+	}
+	m.s.Reload = nil
+	for i := range m.s.Ops {
+		if op := &m.s.Ops[i]; op.Verb == DoReload {
+			op.Verb, op.Gen, op.Turn = DoStart, m.s.Gen+1, 0
+		}
+	}
+}
+
 // tryOne goes on where all old workers are so busy that none has made room for
 // a new one, which could prove the new code: after drain-timeout one of them is
 // ended, and what comes in its place decides. It reports whether it did.

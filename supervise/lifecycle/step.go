@@ -211,6 +211,7 @@ func (m *machine) ended(r *Run, ev Ended) {
 	}
 	exit.Uptime = max(0, exit.At.Sub(r.Since))
 	m.s.Last = &exit
+	m.startForWaiting(r)
 	m.failChanges(r.Gen, "")
 	if !ev.Left {
 		m.settle(*r, exit, ev.Jitter)
