@@ -83,6 +83,9 @@ func Note(s *status.Service, now time.Time) string {
 	if s.Stale {
 		parts = append(parts, "stale")
 	}
+	if s.Want == "once" && s.State.Alive() {
+		parts = append(parts, "not started again when it ends (once)")
+	}
 	if s.Pending {
 		parts = append(parts, "changes wait for a restart")
 	}

@@ -65,7 +65,7 @@ var verbs = []Verb{
 		Doc: "stop it by its stop sequence; it stays down", Done: "nothing of the service is left"},
 	{Name: "restart", Role: Operator, Flags: []string{"reset", "no-check"}, Past: "restarted", Noun: "restart",
 		Doc: "stop it and start it again", Done: "a new main process is ready"},
-	{Name: "once", Role: Operator, Letter: 'o', Past: "started once", Already: "already running", Noun: "start",
+	{Name: "once", Role: Operator, Letter: 'o', Past: "started once", Already: "already running, and not started again when it ends", Noun: "start",
 		Doc: "start it, but not again when it ends", Done: "it is ready; of a oneshot: it has ended"},
 	{Name: "hup", Aliases: []string{"reload"}, Role: Operator, Letter: 'h', Flags: []string{"or-start", "no-check"}, Past: "reloaded", Noun: "reload",
 		Doc:  "graceful reload by the service's own method",
