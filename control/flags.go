@@ -111,6 +111,8 @@ func Operands(v *Verb) string {
 		return "[FILE…]"
 	case Shell:
 		return "bash | zsh | fish"
+	case OptionalVerb:
+		return "[VERB]"
 	case NoArgs, Other:
 	}
 	return ""

@@ -106,9 +106,9 @@ func ExitText(e *status.Exit) string {
 	case e.Error != "":
 		return e.Error
 	case e.Signal != "" && e.Core:
-		return "ended by " + e.Signal + ", core dumped"
+		return "killed by " + e.Signal + ", core dumped"
 	case e.Signal != "":
-		return "ended by " + e.Signal
+		return "killed by " + e.Signal
 	}
 	return "exit " + strconv.Itoa(e.Code)
 }

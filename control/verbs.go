@@ -35,6 +35,7 @@ const (
 	SignalNames               // a signal, then as Names
 	Files                     // any number of paths
 	Shell                     // one of bash, zsh, fish
+	OptionalVerb              // a verb, or nothing
 	Other                     // taken by a verb that is not supported yet
 )
 
@@ -107,6 +108,7 @@ var verbs = []Verb{
 		Doc: "stop every service and end gsv", Done: "gsv has ended"},
 	{Name: "upgrade", Class: Whole, Role: All, Args: Other, Later: true, Doc: "go on as the gsv that is on disk now"},
 	{Name: "version", Class: Whole, Role: Anyone, Args: NoArgs, Doc: "the versions of gsvctl and of the gsv that answers"},
+	{Name: "help", Class: Local, Args: OptionalVerb, Doc: "say how gsvctl, or a verb, is used"},
 	{Name: "completion", Class: Local, Args: Shell, Doc: "print the completion script of a shell"},
 }
 

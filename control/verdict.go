@@ -118,6 +118,14 @@ func Seconds(s float64) string {
 	return Age(time.Duration(s * float64(time.Second)))
 }
 
+// Several is a number of things: "1 restart", "2 restarts".
+func Several(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return strconv.Itoa(n) + " " + noun
+}
+
 // Until says when something will be, as seen from now.
 func Until(at, now time.Time) string {
 	if d := at.Sub(now); d > 0 {

@@ -220,6 +220,13 @@ func (c *command) check() error {
 		if len(c.words) != 1 || !slices.Contains(shells, c.words[0]) {
 			return &usageError{text: "completion takes one of " + strings.Join(shells, ", ")}
 		}
+	case control.OptionalVerb:
+		if len(c.words) > 1 {
+			return &usageError{text: name + " takes one verb"}
+		}
+		if len(c.words) == 1 && control.Lookup(c.words[0]) == nil {
+			return unknownVerb(c.words[0], nil)
+		}
 	case control.SignalNames:
 		if len(c.words) == 0 {
 			return &usageError{text: name + " needs a signal and a service", hint: "gsvctl signal USR1 web"}

@@ -72,13 +72,7 @@ func (c *cli) complete(words []string) int {
 			}
 		}
 	case verb == nil:
-		for _, v := range control.Verbs() {
-			for _, name := range append([]string{v.Name}, v.Aliases...) {
-				if !v.Later {
-					offer(name, v.Doc)
-				}
-			}
-		}
+		c.completeVerbs(offer)
 	case len(words) > 0 && words[len(words)-1] == "--for":
 		for _, state := range []string{"ready", "running", "stopped"} {
 			offer(state, "")
@@ -87,6 +81,8 @@ func (c *cli) complete(words []string) int {
 		for _, shell := range shells {
 			offer(shell, "")
 		}
+	case verb.Args == control.OptionalVerb:
+		c.completeVerbs(offer)
 	case verb.Args == control.SignalNames && after == 0:
 		for _, name := range []string{"HUP", "INT", "QUIT", "USR1", "USR2", "TERM", "WINCH", "TTIN", "TTOU", "CONT", "STOP", "KILL", "ALRM"} {
 			offer(name, "signal")
@@ -95,6 +91,17 @@ func (c *cli) complete(words []string) int {
 		c.completeNames(offer)
 	}
 	return control.Done
+}
+
+// completeVerbs offers the verbs there are.
+func (c *cli) completeVerbs(offer func(word, doc string)) {
+	for _, v := range control.Verbs() {
+		for _, name := range append([]string{v.Name}, v.Aliases...) {
+			if !v.Later {
+				offer(name, v.Doc)
+			}
+		}
+	}
 }
 
 // completeNames offers the services there are, and their groups.

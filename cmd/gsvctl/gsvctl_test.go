@@ -195,7 +195,7 @@ func TestStatus(t *testing.T) {
 	}{
 		{"status", 0, "db      stopped", ""},
 		{"status --all", 0, "worker  running", ""},
-		{"status", 0, "ended by KILL", ""},
+		{"status", 0, "killed by KILL", ""},
 		{"status web", 0, "pid", ""},
 		{"status db", 3, "db    stopped", ""},
 		{"status web db", 3, "web   running", ""},

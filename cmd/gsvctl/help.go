@@ -11,6 +11,12 @@ import (
 // help shows how gsvctl, or one of its verbs, is used. Nothing at all on the command line is usage.
 func (c *cli) help(cmd *command) int {
 	switch {
+	case cmd.verb != nil && cmd.verb.Args == control.OptionalVerb && !cmd.has("help"):
+		if len(cmd.words) == 0 {
+			helpAll(c.out)
+		} else {
+			helpVerb(c.out, control.Lookup(cmd.words[0]))
+		}
 	case cmd.verb != nil:
 		helpVerb(c.out, cmd.verb)
 	case cmd.has("help"):

@@ -74,7 +74,7 @@ func (c *cli) run(args []string) int {
 	if err != nil {
 		return c.usage(err)
 	}
-	if cmd.has("help") || cmd.verb == nil {
+	if cmd.has("help") || cmd.verb == nil || cmd.verb.Args == control.OptionalVerb {
 		return c.help(cmd)
 	}
 	timeout, err := cmd.duration("timeout")

@@ -77,6 +77,11 @@ func TestHelp(t *testing.T) {
 	s.expect(t, "--help", 0, "hup, reload", "")
 	s.expect(t, "-h", 0, "exit status:", "")
 	s.expect(t, "ttin --help", 0, "-n N", "")
+	s.expect(t, "help", 0, "exit status:", "")
+	s.expect(t, "help ttin", 0, "-n N", "")
+	s.expect(t, "help reload", 0, "usage: gsvctl hup", "")
+	s.expect(t, "help hpu", 2, "", "hint: did you mean hup?")
+	s.expect(t, "help hup web", 2, "", "help takes one verb")
 	for _, v := range control.Verbs() {
 		s.expect(t, v.Name+" --help", 0, v.Doc, "")
 	}

@@ -130,7 +130,7 @@ func stateOf(s *status.Service, now time.Time) string {
 		parts = append(parts, "release "+s.Release)
 	}
 	if s.Restarts > 0 {
-		parts = append(parts, fmt.Sprintf("%d restarts", s.Restarts))
+		parts = append(parts, control.Several(s.Restarts, "restart"))
 	}
 	if len(parts) > 0 {
 		text += " (" + strings.Join(parts, ", ") + ")"
@@ -146,23 +146,48 @@ func stateOf(s *status.Service, now time.Time) string {
 func todo(s *status.Service, failed *status.Operation) string {
 	name := s.Name
 	failedReload := s.LastReload != nil && s.LastReload.Result == status.Failed
+	why, verb := "", "hup"
+	if failedReload {
+		why = s.LastReload.Error
+	}
+	if failed != nil {
+		why, verb = cmp.Or(failed.Error, why), failed.Verb
+	}
+	starts := failed != nil && (verb == "start" || verb == "once" || verb == "restart")
 	switch {
 	case s.State == status.Invalid:
 		return "mend its service file, then gsvctl apply"
-	case failed != nil && failed.Hint != "":
-		return failed.Hint
+	case s.State == status.Stopped && starts, s.State == status.Fatal, s.State == status.Exited && !s.Ready:
+		return "mend it, then gsvctl start " + name
 	case s.State == status.Stopped && s.Want == "down":
 		return "gsvctl start " + name
-	case s.State == status.Fatal, s.State == status.Exited && !s.Ready:
-		return "mend it, then gsvctl start " + name
+	case s.State == status.Backoff && starts:
+		return "mend it, then gsvctl start " + name + ", or wait"
 	case s.State == status.Backoff:
 		return "mend it, then gsvctl restart " + name + ", or wait"
+	case (failedReload || failed != nil) && saysHow(why):
+	case failed != nil && strings.Contains(failed.Hint, again):
+		return strings.Replace(failed.Hint, again, ", then gsvctl "+verb+" "+name, 1)
+	case failed != nil && failed.Hint != "":
+		return failed.Hint
 	case failedReload:
 		return "mend the code, then gsvctl hup " + name
-	case s.Stale, s.Pending:
+	case starts:
+		return "mend it, then gsvctl " + verb + " " + name
+	}
+	if s.Stale || s.Pending {
 		return "gsvctl restart " + name
 	}
 	return ""
+}
+
+// again is how the hint of an operation ends that is to be repeated.
+const again = " and run this again"
+
+// saysHow says whether an error names the way out itself, such as "gsvctl restart web loads it" or a value of the key reload: another beside it
+// would contradict it.
+func saysHow(why string) bool {
+	return strings.Contains(why, "gsvctl ") || strings.Contains(why, `reload = "`)
 }
 
 func from(user string) string {

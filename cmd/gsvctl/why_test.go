@@ -111,15 +111,47 @@ func TestWhy(t *testing.T) {
 			want: []string{"running and ready", "release 41", "The last reload (by deploy) failed 2m0s ago, after 0.4 s (operation 1a2f): check-command exited 255 (nothing was signalled).",
 				"What to do: mend the code, then gsvctl hup web.\n  | syntax\x1b error\n  log\n"},
 		},
+		{
+			name: "a reload that says what to do instead", set: func(s *status.Service) {
+				s.LastReload = &status.Reload{Operation: "1a2f", Result: status.Failed, At: ago(1), Error: `it preloads; gsvctl restart web loads it, and so does hup with reload = "restart"`}
+			},
+			want: []string{`gsvctl restart web loads it, and so does hup with reload = "restart".`}, not: "What to do",
+		},
+		{
+			name: "a reload that is none", set: func(s *status.Service) {
+				s.LastReload = &status.Reload{Operation: "1a2f", Result: status.Failed, At: ago(1), Error: `its reload = "none"`}
+			},
+			want: []string{`its reload = "none".`}, not: "What to do",
+		},
+		{
+			name: "a reload to repeat", set: func(s *status.Service) { s.LastReload = reload },
+			past: []status.Operation{{ID: "1a2f", Verb: "hup", Service: "web", Result: status.Failed, Error: "new workers die at start", Hint: "mend the code and run this again"}},
+			want: []string{"What to do: mend the code, then gsvctl hup web."},
+		},
+		{
+			name: "a start whose check-command failed", set: func(s *status.Service) { s.State, s.Want, s.Pid, s.Ready = status.Stopped, "down", 0, false },
+			past: []status.Operation{{ID: "1", Verb: "start", Service: "web", Result: status.Failed, Error: "check-command exited 2 (nothing was started)"}},
+			want: []string{"check-command exited 2", "What to do: mend it, then gsvctl start web."},
+		},
+		{
+			name: "a restart whose check-command failed", set: func(s *status.Service) {},
+			past: []status.Operation{{ID: "1", Verb: "restart", Service: "web", Result: status.Failed, Error: "check-command exited 2 (nothing was stopped)"}},
+			want: []string{"What to do: mend it, then gsvctl restart web."},
+		},
+		{
+			name: "a oneshot that failed", set: func(s *status.Service) { s.State, s.Want, s.Pid, s.Ready = status.Exited, "up", 0, false },
+			past: []status.Operation{{ID: "1", Verb: "start", Service: "web", Result: status.Failed, Error: "exited 2", Hint: `it is not started again (restart = "no" or "on-failure")`}},
+			want: []string{"What to do: mend it, then gsvctl start web."}, not: "not started again",
+		},
 		{name: "of whom nothing else is known", set: func(s *status.Service) { s.LastReload = reload }, want: []string{"(by deploy) failed 2m0s ago", "check-command exited 255"}},
 		{
 			name: "in backoff", set: func(s *status.Service) {
-				s.State, s.Pid, s.Ready, s.Reason, s.Restarts = status.Backoff, 0, false, "exit 255", 12
+				s.State, s.Pid, s.Ready, s.Reason, s.Restarts = status.Backoff, 0, false, "exit 255", 1
 				s.LastExit, s.NextStart = &status.Exit{Code: 255, At: ago(3.5)}, new(now.Add(time.Hour))
 			},
 			past: []status.Operation{{ID: "1a2f", Verb: "start", Service: "web", Result: status.Failed, Error: "exit 255", Ended: ago(60.5), Started: ago(61.5), Log: []string{"cannot bind"}}},
-			want: []string{"web@app01: backoff for 1m0s (generation 1, 12 restarts).", "Its last run ended 3s ago: exit 255.", "The last start failed 1m0s ago, after 1.0 s", "Next try in 59m59s.",
-				"gsvctl restart web, or wait", "  | cannot bind\n"},
+			want: []string{"web@app01: backoff for 1m0s (generation 1, 1 restart).", "Its last run ended 3s ago: exit 255.", "The last start failed 1m0s ago, after 1.0 s", "Next try in 59m59s.",
+				"mend it, then gsvctl start web, or wait", "  | cannot bind\n"},
 		},
 		{name: "fatal", set: func(s *status.Service) { s.State, s.Ready, s.Pid = status.Fatal, false, 0 }, want: []string{"fatal for", "What to do: mend it, then gsvctl start web."}},
 		{name: "bad file", set: func(s *status.Service) {
