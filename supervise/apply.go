@@ -86,6 +86,9 @@ func (s *Supervisor) doApply(r status.ApplyRequest) (status.ApplyResult, error) 
 			p.Action = status.Restart
 		}
 		result.Steps = append(result.Steps, p.Step)
+		if p.def != nil && len(p.def.Warnings) > 0 {
+			result.Warnings = append(result.Warnings, p.def.Warnings.String())
+		}
 	}
 	if r.DryRun {
 		if refused != nil {
@@ -117,7 +120,7 @@ func (s *Supervisor) doApply(r status.ApplyRequest) (status.ApplyResult, error) 
 		}
 		op, err := s.Follow(ctx, id, func(status.Operation) error { return nil })
 		if err == nil && op.Result == status.Failed {
-			result.Steps[i].Error = op.Error
+			result.Steps[i].Error, result.Steps[i].Log = op.Error, op.Log
 		}
 	}
 	return result, nil
@@ -182,7 +185,11 @@ func (s *Supervisor) plan(defs []*definition.Definition, bad []definition.Bad, n
 			continue
 		}
 		text := b.Problems.String()
-		plan = append(plan, planned{Step: status.Step{Service: b.Name, Action: status.Keep}, bad: text})
+		action := status.Keep
+		if svc := s.services[b.Name]; svc == nil || svc.def == nil {
+			action = status.Bad
+		}
+		plan = append(plan, planned{Step: status.Step{Service: b.Name, Action: action}, bad: text})
 	}
 	for _, name := range s.names {
 		if svc := s.services[name]; !seen[name] && !svc.gone && (len(names) == 0 || slices.Contains(names, name)) {
@@ -248,7 +255,7 @@ func (s *Supervisor) apply(p planned, tell bool) {
 		svc = s.add(p.Service)
 	}
 	switch p.Action {
-	case status.Keep:
+	case status.Keep, status.Bad:
 		svc.bad = p.bad
 	case status.Remove:
 		svc.gone = true

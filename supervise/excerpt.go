@@ -48,7 +48,7 @@ func gap(lines []string, n int) []string {
 	if n == 0 {
 		return lines
 	}
-	return append(lines, fmt.Sprintf("(%s)", plural(n, "line", "lines")))
+	return append(lines, fmt.Sprintf("(… %s left out)", plural(n, "line", "lines")))
 }
 
 // cutLines leaves out what is more than shownBytes.

@@ -21,10 +21,10 @@ func TestExcerpt(t *testing.T) {
 		{"few", numbered(1, 10), numbered(1, 10)},
 		{"none names a cause", numbered(1, 100), numbered(91, 100)},
 		{"the cause comes first", slices.Concat([]string{"SyntaxError: x"}, numbered(1, 50)),
-			slices.Concat([]string{"SyntaxError: x", "(46 lines)"}, numbered(47, 50))},
+			slices.Concat([]string{"SyntaxError: x", "(… 46 lines left out)"}, numbered(47, 50))},
 		{"the cause is in the middle, again and again",
 			slices.Concat(numbered(1, 3), []string{"Can't locate A.pm in @INC"}, numbered(4, 20), []string{"Can't locate A.pm in @INC"}, numbered(21, 30)),
-			slices.Concat([]string{"(3 lines)", "Can't locate A.pm in @INC", "(24 lines)"}, numbered(27, 30))},
+			slices.Concat([]string{"(… 3 lines left out)", "Can't locate A.pm in @INC", "(… 24 lines left out)"}, numbered(27, 30))},
 		{"nothing", nil, nil},
 	}
 	for _, tt := range tests {
@@ -39,7 +39,7 @@ func TestExcerpt(t *testing.T) {
 		causes = append(causes, fmt.Sprintf("Error %d", i))
 	}
 	got := excerpt(causes, 10)
-	if want := "Error 0 Error 1 Error 2 Error 3 Error 4 Error 5 (90 lines) Error 96 Error 97 Error 98 Error 99"; strings.Join(got, " ") != want {
+	if want := "Error 0 Error 1 Error 2 Error 3 Error 4 Error 5 (… 90 lines left out) Error 96 Error 97 Error 98 Error 99"; strings.Join(got, " ") != want {
 		t.Errorf("got %q", got)
 	}
 	long := excerpt([]string{strings.Repeat("x", shownBytes), "y"}, 10)

@@ -70,6 +70,9 @@ func (s *Supervisor) finishReload(svc *service, op *operation, rl *lifecycle.Rel
 	if rl.Stage >= lifecycle.Proving && rl.Need > 0 && svc.policy.Workers {
 		op.Serving = op.Pid != 0 && rl.Serves(svc.policy)
 	}
+	if op.Error == "" && op.Verb == "hup" && op.As == "" && svc.next != nil {
+		op.Warning = join(op.Warning, "changes of its file wait for a restart")
+	}
 	if op.Error == "" && svc.crew != nil {
 		svc.crew.ends = nil // those were of the code of before
 	}

@@ -50,7 +50,7 @@ func (s *Supervisor) Service(name string) (v status.Service, ok bool) {
 	s.call(context.Background(), func() {
 		if svc := s.services[name]; svc != nil {
 			v, ok = s.view(svc), true
-			d = svc.def
+			d, v.FileProblem = svc.def, svc.bad
 		}
 	})
 	if !ok || v.Pid == 0 || d == nil {

@@ -128,6 +128,14 @@ func workersText(n int, sc lifecycle.Scale) string {
 	return text
 }
 
+// join puts two clauses after each other; either may be "".
+func join(a, b string) string {
+	if a != "" && b != "" {
+		a += "; "
+	}
+	return a + b
+}
+
 func plural(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one

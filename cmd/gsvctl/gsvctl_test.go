@@ -286,6 +286,13 @@ func TestApply(t *testing.T) {
 	s.expect(t, "apply", 1, "", "gsvctl: nothing was applied: cannot read /etc/gsv/services.d\nhint: mkdir it\n")
 	s.Result = status.ApplyResult{Steps: []status.Step{{Service: "web", Action: status.Restart, Error: "exit 1"}}}
 	s.expect(t, "apply --restart", 1, "", "web@app01: restart FAILED: exit 1")
+	s.Result.Steps[0].Log = []string{"cannot bind \x1b[2J"}
+	s.expect(t, "apply --restart", 1, "", "restart FAILED: exit 1\n  | cannot bind \x1b[2J\n")
+	s.live = true
+	s.expect(t, "apply --restart", 1, "", "  | cannot bind \ufffd[2J\n")
+	s.live = false
+	s.Result = status.ApplyResult{Steps: []status.Step{{Service: "bad", Action: status.Bad}, {Service: "new", Action: status.Add}}, Problems: []string{"bad.toml:1:1: x\n"}, Warnings: []string{"new.toml:1:1: warning: y\n"}}
+	s.expect(t, "apply --restart", 8, "bad@app01: is invalid\nnew@app01: added\n", "bad.toml:1:1: x\nnew.toml:1:1: warning: y\n")
 	all := s.Applies()
 	if last := all[len(all)-1]; !last.Restart || last.Force || last.DryRun {
 		t.Errorf("asked for %+v", last)

@@ -118,6 +118,7 @@ func (c *cli) details(w io.Writer, s *status.Service) {
 	if s.Description != "" {
 		row("description", "%s", s.Description)
 	}
+	c.fileProblem(w, s)
 	row("want", "%s", s.Want)
 	ready := "no"
 	if s.Ready {
@@ -177,6 +178,13 @@ func (c *cli) details(w io.Writer, s *status.Service) {
 		rows = append(rows, []string{"               ", fmt.Sprint(worker.Pid), age(worker.Started, now), size(memory), fmt.Sprintf("generation %d", worker.Generation)})
 	}
 	columns(w, rows)
+}
+
+// fileProblem shows what is wrong with the service file.
+func (c *cli) fileProblem(w io.Writer, s *status.Service) {
+	for line := range strings.Lines(strings.TrimSpace(s.FileProblem)) {
+		fmt.Fprintf(w, "  %s\n", c.safe(strings.TrimRight(line, "\n")))
+	}
 }
 
 // lastLines shows the end of the service's log, to who may read it.

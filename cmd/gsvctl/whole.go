@@ -35,6 +35,9 @@ func (c *cli) apply(cmd *command) int {
 	for _, problem := range result.Problems {
 		fmt.Fprintln(c.err, strings.TrimRight(problem, "\n"))
 	}
+	for _, warning := range result.Warnings {
+		fmt.Fprintln(c.err, strings.TrimRight(warning, "\n"))
+	}
 	for _, step := range result.Steps {
 		c.step(cmd, &step, result.DryRun)
 	}
@@ -58,6 +61,7 @@ var applied = map[string][2]string{
 	status.Restart: {"restarted", "would be restarted"},
 	status.Pend:    {"pending, its changes wait for a restart", "would be pending until a restart"},
 	status.Keep:    {"keeps its last good definition", "would keep its last good definition"},
+	status.Bad:     {"is invalid", "would be invalid"},
 }
 
 // step shows a line of the plan.
@@ -75,7 +79,10 @@ func (c *cli) step(cmd *command, s *status.Step, dry bool) {
 	}
 	switch {
 	case s.Error != "":
-		fmt.Fprintf(c.err, "%s@%s: %s FAILED: %s\n", s.Service, c.host, s.Action, s.Error)
+		fmt.Fprintf(c.err, "%s@%s: %s FAILED: %s\n", s.Service, c.host, s.Action, c.safeErr(control.OneLine(s.Error)))
+		for _, line := range s.Log {
+			fmt.Fprintf(c.err, "  | %s\n", c.safeErr(line))
+		}
 	case !cmd.has("quiet"):
 		fmt.Fprintln(c.out, text)
 	}

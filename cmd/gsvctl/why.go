@@ -24,6 +24,7 @@ func (c *cli) why(cmd *command) int {
 		}
 		failed := c.lastFailed(s)
 		fmt.Fprintf(w, "%s@%s: %s\n", s.Name, c.host, c.line(strings.Join(reasons(s, failed, c.now()), " ")))
+		c.fileProblem(w, s)
 		if failed != nil {
 			for _, line := range failed.Log {
 				fmt.Fprintf(w, "  | %s\n", c.line(line))
@@ -175,8 +176,11 @@ func todo(s *status.Service, failed *status.Operation) string {
 	case starts:
 		return "mend it, then gsvctl " + verb + " " + name
 	}
-	if s.Stale || s.Pending {
+	switch {
+	case s.Stale, s.Pending:
 		return "gsvctl restart " + name
+	case s.FileProblem != "":
+		return "mend its service file, then gsvctl apply"
 	}
 	return ""
 }

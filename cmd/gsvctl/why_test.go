@@ -156,7 +156,8 @@ func TestWhy(t *testing.T) {
 		{name: "fatal", set: func(s *status.Service) { s.State, s.Ready, s.Pid = status.Fatal, false, 0 }, want: []string{"fatal for", "What to do: mend it, then gsvctl start web."}},
 		{name: "bad file", set: func(s *status.Service) {
 			s.State, s.Reason, s.Pid = status.Invalid, "its service file cannot be used", 0
-		}, want: []string{"invalid", "gsvctl apply"}},
+			s.FileProblem = "web.toml:2:1: unknown key \"x\"\n    2 | x = 1\n"
+		}, want: []string{"invalid", "gsvctl apply", "\n  web.toml:2:1: unknown key \"x\"\n      2 | x = 1\n"}},
 		{name: "ailing", set: func(s *status.Service) { s.Ready, s.Reason = false, "its workers end again and again" },
 			want: []string{"running and NOT READY for 1m0s (pid 100", "): its workers end again and again."}},
 		{name: "stale", set: func(s *status.Service) {

@@ -192,7 +192,7 @@ func TestOtherUser(t *testing.T) {
 	for _, name := range []string{"web", "shop"} {
 		f.Set(name, func(s *status.Service) {
 			main := status.Worker{Pid: s.Pid, RSS: 7, Cwd: "/srv/app", Command: "server --password x"}
-			s.Main, s.Workers = &main, []status.Worker{main}
+			s.Main, s.Workers, s.FileProblem = &main, []status.Worker{main}, "web.toml:1:1: a line"
 		})
 	}
 	path := openSocket(t, f, Options{})
@@ -229,6 +229,9 @@ func TestOtherUser(t *testing.T) {
 			t.Errorf("%s %s %s: want %s, got %s", tt.method, tt.url, tt.body, tt.want, got)
 		}
 	}
+	if got := asOther(t, path, "GET", "/v1/services/web?for=why", ""); !strings.Contains(got, "may not use why on web (role read)") {
+		t.Errorf("is told %s", got)
+	}
 	list := asOther(t, path, "GET", "/v1/services", "")
 	if strings.Contains(list, `"db"`) || !strings.Contains(list, `"web"`) || !strings.Contains(list, `"shop"`) {
 		t.Errorf("sees %s", list)
@@ -239,7 +242,7 @@ func TestOtherUser(t *testing.T) {
 	}
 	for name, want := range map[string]bool{"web": false, "shop": true} {
 		got := asOther(t, path, "GET", "/v1/services/"+name, "")
-		if strings.Contains(got, "/srv/app") != want || strings.Contains(got, "--password") != want || !strings.Contains(got, `"rss":7`) {
+		if strings.Contains(got, "/srv/app") != want || strings.Contains(got, "--password") != want || strings.Contains(got, "a line") != want || !strings.Contains(got, `"rss":7`) {
 			t.Errorf("sees of the processes of %s: %s", name, got)
 		}
 	}

@@ -75,6 +75,16 @@ func notPermitted(c status.Caller, what, service string) *status.Problem {
 	return p
 }
 
+// mayNotRead is the refusal of a verb that only tells about a service.
+func mayNotRead(c status.Caller, verb, service string) *status.Problem {
+	p := notPermitted(c, "", service)
+	p.Detail = "user " + c.User + " may not use " + verb + " on " + service
+	if control.Lookup(verb).Role == control.Reader {
+		p.Detail += " (role read)"
+	}
+	return p
+}
+
 func usage(detail, hint string) *status.Problem {
 	return &status.Problem{Detail: detail, Hint: hint, ExitCode: control.Usage}
 }

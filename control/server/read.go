@@ -76,8 +76,9 @@ func (s *Server) service(w http.ResponseWriter, r *http.Request, c status.Caller
 	return answer(w, http.StatusOK, one)
 }
 
-// hide leaves out of a service what its processes are called and where they are.
+// hide leaves out of a service what its processes are called and where they are, and lines of its file.
 func hide(s *status.Service) {
+	s.FileProblem = ""
 	s.Workers = slices.Clone(s.Workers)
 	for i := range s.Workers {
 		s.Workers[i].Cwd, s.Workers[i].Command = "", ""
@@ -96,7 +97,7 @@ func (s *Server) seen(verb, name string, c status.Caller) (status.Service, error
 		return one, noService(name)
 	}
 	if !s.may(ask{verb: control.Lookup(verb)}, name, c) {
-		return one, notPermitted(c, "see the "+verb+" of", name)
+		return one, mayNotRead(c, verb, name)
 	}
 	return one, nil
 }
@@ -201,7 +202,7 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request, c status.Caller
 	case name != "" && !known:
 		return noService(name)
 	case name != "" && !s.may(may, name, c):
-		return notPermitted(c, "see the history of", name)
+		return mayNotRead(c, "history", name)
 	}
 	all, err := s.gsv.History(r.Context(), name)
 	if err != nil {

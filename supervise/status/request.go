@@ -40,6 +40,7 @@ const (
 	Restart = "restart" // restarted, because --restart was given
 	Pend    = "pending" // noted, waits for a restart
 	Keep    = "keep"    // its file is bad: it keeps its last good definition
+	Bad     = "invalid" // its file is bad, and it never had a good one
 )
 
 // A Step is one line of an apply's plan. A service that nothing happens to has none.
@@ -48,6 +49,7 @@ type Step struct {
 	Action  string   `json:"action"`
 	Keys    []string `json:"keys,omitempty"`  // the keys of the file that changed
 	Error   string   `json:"error,omitempty"` // the step was tried and failed
+	Log     []string `json:"log,omitempty"`   // then, what the service or its check-command wrote
 }
 
 // An ApplyResult is the plan of an apply and what came of it.
@@ -56,6 +58,7 @@ type ApplyResult struct {
 	DryRun   bool     `json:"dry_run"`
 	Steps    []Step   `json:"steps"`
 	Problems []string `json:"problems,omitempty"` // of bad files, each rendered with its line, caret and hint
+	Warnings []string `json:"warnings,omitempty"` // of the good files that a step is about, rendered likewise
 	Error    string   `json:"error,omitempty"`    // nothing was done, and why
 	Hint     string   `json:"hint,omitempty"`
 }

@@ -60,6 +60,7 @@ type Service struct {
 	Main        *Worker    `json:"main,omitempty"`            // the main process; only where one service was asked for
 	Scale       int        `json:"scale,omitempty"`           // how many workers more (or, below 0, fewer) ttin and ttou have asked for
 	ScaleBase   int        `json:"scale_base,omitempty"`      // how many there would be without
+	FileProblem string     `json:"file_problem,omitempty"`    // what is wrong with its service file, rendered with line, caret and hint; only for who may read, where one was asked for
 	Detected    bool       `json:"preset_detected,omitempty"` // the preset was seen in the command
 }
 
