@@ -2,6 +2,8 @@ package definition
 
 import (
 	"fmt"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -17,7 +19,7 @@ func (d *draft) foreground() {
 			leave, add, sure := b(i)
 			unless := ""
 			if !sure {
-				unless = ", unless its configuration says otherwise"
+				unless = unlessConfigured
 			}
 			text := fmt.Sprintf("%s goes into the background%s, and gsv would see it end", i.base(), unless)
 			switch {
@@ -31,6 +33,43 @@ func (d *draft) foreground() {
 			return
 		}
 	}
+}
+
+// unlessConfigured is in warnings of what only a configuration file could settle.
+const unlessConfigured = ", unless its configuration says otherwise"
+
+// settle leaves out a warning of foreground if nginx's configuration, where the command names it, says that nginx stays. It reads that file.
+func (d *Definition) settle() {
+	if !slices.ContainsFunc(d.Warnings, unsettled) {
+		return
+	}
+	for i := invoked(d.Command, d.Preset); ; i = *i.inner {
+		if i.preset == "nginx" && nginxStays(i) {
+			d.Warnings = slices.DeleteFunc(d.Warnings, unsettled)
+		}
+		if i.inner == nil {
+			return
+		}
+	}
+}
+
+func unsettled(p Problem) bool { return strings.Contains(p.Text, unlessConfigured) }
+
+// daemonOff is the directive, which only counts outside of all blocks; it is an error inside.
+var daemonOff = regexp.MustCompile(`(?m)^\s*daemon\s+off\s*;`)
+
+// nginxStays says if the file of -c, below the directory of -p, has daemon off. What it includes is not looked at.
+func nginxStays(i invocation) bool {
+	o := nginxGrammar.read(i.args)
+	path := o.last("c")
+	if path != "" && !filepath.IsAbs(path) {
+		path = filepath.Join(o.last("p"), path)
+	}
+	if !filepath.IsAbs(path) {
+		return false
+	}
+	src, err := readRegular(path, 1<<20)
+	return err == nil && daemonOff.Match(src)
 }
 
 // leaveOut is a server that goes into the background if one of the options is given.
@@ -71,7 +110,7 @@ func nginxBackground(i invocation) (leave, add string, sure bool) {
 	if strings.Contains(nginxGrammar.read(i.args).last("g"), "daemon") {
 		return "", "", true
 	}
-	return "", `-g "daemon off;"`, false
+	return "", `-g "daemon off;", but not if its configuration has it: twice is an error`, false
 }
 
 // apacheBackground: httpd detaches unless it is told to on its command line.

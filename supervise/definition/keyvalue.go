@@ -162,7 +162,12 @@ func (v value) allow(p *map[string][]string, verbs []string) {
 			e.r.note(e.at, false, "allow: "+quoteAny(verb)+` is no verb, nor "read", "operate" or "all"`, hint)
 			continue
 		}
-		elems, ok := e.array(`an array of users and "@groups"`)
+		const want = `an array of users and "@groups"`
+		if s, isString := e.raw.(string); isString {
+			e.wrong(want, "write "+verb+" = ["+tomlString(s)+"]") // as it stands below [allow]
+			continue
+		}
+		elems, ok := e.array(want)
 		if !ok {
 			continue
 		}

@@ -108,6 +108,9 @@ func load(defs []*Definition, bad []Bad, name, path string, root bool, defaults 
 		return defs, append(bad, Bad{name, path, Problems{{Path: path, Text: text, Hint: hint}}})
 	}
 	if root {
+		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+			return fail("cannot read it: "+unwrapPath(err).Error(), "")
+		}
 		if d := trusted(path); d != nil {
 			return fail("refused as root: "+d.why, d.todo)
 		}
@@ -120,6 +123,7 @@ func load(defs []*Definition, bad []Bad, name, path string, root bool, defaults 
 	if d == nil {
 		return defs, append(bad, Bad{name, path, problems})
 	}
+	d.settle()
 	return append(defs, d), bad
 }
 

@@ -2,6 +2,7 @@ package definition
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -161,6 +162,10 @@ func example(k *Key, raw any) string {
 		return ""
 	}
 	switch x := raw.(type) {
+	case bool: // supervisord's autorestart
+		if k.Name == "restart" {
+			return map[bool]string{true: `write restart = "always"`, false: `write restart = "no"`}[x]
+		}
 	case int64:
 		if k.Type == "duration" && x >= 0 {
 			return fmt.Sprintf(`write %s = "%ds"`, k.Name, x)
@@ -168,6 +173,10 @@ func example(k *Key, raw any) string {
 	case string:
 		_, _, err := parseDuration(x)
 		switch {
+		case k.Name == "restart" && x == "unexpected":
+			return `write restart = "on-failure"`
+		case k.Name == "restart" && slices.ContainsFunc(k.Enum, func(e Enum) bool { return e.Name == x && e.Supported }):
+			return "write restart = " + tomlString(x)
 		case k.Type == "duration" && err == nil,
 			k.Type == "path", k.Type == "signal name", k.Type == "name or id", k.Type == "array, or a string":
 			return "write " + k.Name + " = " + tomlString(x)
