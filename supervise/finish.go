@@ -76,6 +76,9 @@ func (s *Supervisor) finishReload(svc *service, op *operation, rl *lifecycle.Rel
 	if op.Error == "" && svc.crew != nil {
 		svc.crew.ends = nil // those were of the code of before
 	}
+	if r := svc.runs[rl.Gen]; op.Error == "" && rl.Stage >= lifecycle.Proving && r != nil {
+		r.origin = recorded(svc.surveyed)
+	}
 }
 
 // account reads what an operation's report says beside what is known here: log
@@ -105,7 +108,7 @@ func (s *Supervisor) account(svc *service, op *operation, f lifecycle.Finish) {
 		mark = svc.mark
 	}
 	file, _ := svc.out.(*logs.File)
-	d, pid := svc.def, op.Pid
+	d, pid, from := svc.def, op.Pid, svc.runOrigin()
 	if lines == 0 && (d.Preset == "none" || pid == 0) {
 		s.ended(op)
 		return
@@ -124,7 +127,7 @@ func (s *Supervisor) account(svc *service, op *operation, f lifecycle.Finish) {
 		go func() {
 			var is place
 			if pid != 0 && d.Preset != "none" {
-				is = placeOf(d, d.Server(), pid)
+				is = placeOf(d, d.Server(), pid, from)
 			}
 			read <- func() { p = is }
 		}()
@@ -143,8 +146,11 @@ func (s *Supervisor) account(svc *service, op *operation, f lifecycle.Finish) {
 				op.Log = text
 			}
 			op.Release = p.release
-			if pid == svc.pid() {
-				svc.release = p.release
+			if f.Reload != nil && f.Reload.Stage >= lifecycle.Proving && f.Result == lifecycle.Done && p.warning != "" {
+				if op.Warning != "" {
+					op.Warning += "; "
+				}
+				op.Warning += p.warning
 			}
 			s.ended(op)
 		})
@@ -186,7 +192,7 @@ func (s *Supervisor) explain(svc *service, op *operation) {
 		op.NextStart = &at
 	case lifecycle.Fatal:
 		op.Hint = "given up (start-limit); mend it and run gsvctl start " + svc.name
-		if last := svc.state.Last; last != nil && op.Hint == "" && last.Code == 0 && last.Signal == 0 && last.Failure == "" && last.Uptime < svc.policy.MinUptime {
+		if wentAway(svc) && op.Hint == "" {
 			op.Hint = "a program that goes into the background must be kept from it"
 		}
 	case lifecycle.Exited:
@@ -194,8 +200,17 @@ func (s *Supervisor) explain(svc *service, op *operation) {
 	case lifecycle.Stopping:
 		if run := svc.state.Runs[len(svc.state.Runs)-1]; run.Cause == lifecycle.Crashed && svc.state.Want == lifecycle.Up && svc.policy.Restart == lifecycle.Always {
 			op.Hint = "what it left behind is being ended, then it is started again"
+			if wentAway(svc) {
+				op.Hint = "it went into the background, where it is being ended; keep it from that"
+			}
 		}
 	}
+}
+
+// wentAway reports whether the main process ended well, and at once.
+func wentAway(svc *service) bool {
+	last := svc.state.Last
+	return last != nil && last.Code == 0 && last.Signal == 0 && last.Failure == "" && !last.Unknown && last.Uptime < svc.policy.MinUptime
 }
 
 // ended makes the end of an operation known.
