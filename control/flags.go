@@ -108,7 +108,7 @@ func Operands(v *Verb) string {
 		if v.Name == "apply" {
 			return "[NAME…]"
 		}
-		return "[FILE…]"
+		return "[FILE|NAME…]"
 	case Shell:
 		return "bash | zsh | fish"
 	case OptionalVerb:

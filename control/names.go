@@ -48,6 +48,21 @@ func Expand(words []string, all bool, services []status.Service) (names, unknown
 	return names, unknown
 }
 
+// ClosestName is the service that word is most likely a slip for, "" if none is near or word is no service's name.
+func ClosestName(word string, services []status.Service) string {
+	best, least := "", 3
+	if !Plain(word) {
+		return ""
+	}
+	for i := range services {
+		name := services[i].Name
+		if d := distance(word, name); d < least && d < len(name) {
+			best, least = name, d
+		}
+	}
+	return best
+}
+
 // stands says whether a glob or @group stands for a service.
 func stands(word string, s *status.Service) bool {
 	if group, ok := strings.CutPrefix(word, "@"); ok {

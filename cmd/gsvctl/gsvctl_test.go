@@ -162,8 +162,12 @@ func TestVerdicts(t *testing.T) {
 		{"start nosuch", 4, "", "nosuch@app01: no such service"},
 		{"start nosuch --json", 4, `"exit_code":4`, "nosuch@app01: no such service"},
 		{"start web nosuch", 4, "", "nosuch@app01: no such service"},
-		{"start w* nosuch* @none", 4, "", "@none@app01: no such service"},
+		{"start w* nosuch* @none", 4, "", "gsvctl: no such group @none\n"},
 		{"start w*", 0, "web@app01: started", ""},
+		{"start wbe", 4, "", "wbe@app01: no such service\nhint: did you mean web?\n"},
+		{"start wbe -q", 4, "", "hint: did you mean web?\n"},
+		{"start @web", 4, "", "gsvctl: no such group @web\nhint: gsvctl status lists them\n"},
+		{"status wbe", 4, "", "hint: did you mean web?\n"},
 		{"hup web db", 1, "web@app01: reloaded", "db@app01: NOT reloaded"},
 		{"hup --all", 1, "web@app01: reloaded", "db@app01: NOT reloaded"},
 		{"--timeout 1m hup web", 0, "reloaded", ""},
@@ -243,12 +247,20 @@ func TestLogs(t *testing.T) {
 }
 
 func TestEvents(t *testing.T) {
-	s := newSite(t, "web")
+	s := newSite(t, "db", "web")
 	s.Happen(status.Event{Service: "web", Kind: "state", State: status.Backoff, Text: "exit 1, next start in 500 ms"})
 	s.Happen(status.Event{Kind: "gsv", Text: "ready"})
 	s.expect(t, "events", 0, "  web  backoff  exit 1, next start in 500 ms\n", "")
 	s.expect(t, "events", 0, "  gsv  gsv  ready\n", "")
 	s.expect(t, "events --json", 0, `"state":"backoff"`, "")
+	s.expect(t, "events --all", 0, "  gsv  gsv  ready\n", "")
+	for _, names := range []string{"web", "w*", "-q web", "web --json"} {
+		if code, out, err := s.call(strings.Fields("events " + names)...); code != 0 || strings.Contains(out, "ready") || !strings.Contains(out, "backoff") || err != "" {
+			t.Errorf("events %s: exit %d, %q, %q", names, code, out, err)
+		}
+	}
+	s.expect(t, "events db", 0, "", "")
+	s.expect(t, "events -f wbe", 4, "", "wbe@app01: no such service\nhint: did you mean web?\n")
 	s.expect(t, "events -f --timeout 1s", 2, "", "events takes no --timeout")
 }
 

@@ -147,11 +147,19 @@ func (c *cli) fail(cmd *command, err error) int {
 			fmt.Fprintf(c.err, "gsvctl: %s\n", c.safeErr(text))
 		} else {
 			for name := range strings.SplitSeq(p.Service, ", ") {
+				if group, ok := strings.CutPrefix(name, "@"); ok && code == control.NoService {
+					fmt.Fprintf(c.err, "gsvctl: no such group @%s\n", group)
+					continue
+				}
 				fmt.Fprintf(c.err, "%s@%s: %s\n", name, c.host, c.safeErr(text))
 			}
 		}
-		if p.Hint != "" {
-			fmt.Fprintf(c.err, "hint: %s\n", c.safeErr(p.Hint))
+		hint := p.Hint
+		if near := c.near(p); near != "" {
+			hint = "did you mean " + near + "?"
+		}
+		if hint != "" {
+			fmt.Fprintf(c.err, "hint: %s\n", c.safeErr(hint))
 		}
 	case code == control.TimedOut:
 		fmt.Fprintf(c.err, "gsvctl: gsv has not answered after %s\n", cmd.flags["timeout"])
@@ -160,6 +168,18 @@ func (c *cli) fail(cmd *command, err error) int {
 		fmt.Fprintf(c.err, "gsvctl: %v\n", err)
 	}
 	return code
+}
+
+// near is the service that was probably meant where there is none of a name, "" if that is not known.
+func (c *cli) near(p *status.Problem) string {
+	if p.ExitCode != control.NoService || !control.Plain(p.Service) {
+		return ""
+	}
+	var all listing
+	if err := c.client.Get("/v1/services", &all); err != nil {
+		return ""
+	}
+	return control.ClosestName(p.Service, all.Services)
 }
 
 // progress redraws the live line.
