@@ -3,16 +3,22 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 
 	"gsv/supervise/definition"
 )
 
-// check says what is wrong with service files: those named, or those of the
-// service directories.
+// check says what is wrong with service files: those named, by their paths or by
+// their services' names, or all of the service directories.
 func check(args []string) (int, error) {
 	s, err := parse(args)
 	if err == errHelp {
 		return 0, nil
+	}
+	if err != nil && slices.ContainsFunc(s.files, serviceName) {
+		err = s.findFiles(err)
 	}
 	if err != nil {
 		return exitUsage, err
@@ -37,6 +43,42 @@ func check(args []string) (int, error) {
 	}
 	fmt.Printf("%s, no errors, %s\n", several(len(defs), "service file"), several(warnings, "warning"))
 	return 0, nil
+}
+
+// serviceName says if a word is the name of a service rather than a path.
+func serviceName(word string) bool {
+	if strings.Contains(word, "/") || strings.HasSuffix(word, ".toml") {
+		return false
+	}
+	_, err := os.Lstat(word)
+	return err != nil
+}
+
+// findFiles puts files of the service directories in the place of services'
+// names. fault is for a word that is neither.
+func (s *settings) findFiles(fault error) error {
+	if err := s.complete(); err != nil {
+		return err
+	}
+	for i, word := range s.files {
+		if strings.HasSuffix(word, ".toml") {
+			continue
+		}
+		if !serviceName(word) {
+			return fault
+		}
+		for _, dir := range slices.Backward(s.services) {
+			path := filepath.Join(dir, word+".toml")
+			if _, err := os.Lstat(path); err == nil {
+				s.files[i] = path
+				break
+			}
+		}
+		if s.files[i] == word {
+			return fmt.Errorf("there is no %s.toml in %s (--services DIR is another directory, and a file is named by its path)", word, strings.Join(s.services, ", "))
+		}
+	}
+	return nil
 }
 
 func several(n int, noun string) string {

@@ -35,7 +35,7 @@ type settings struct {
 const usage = `usage: gsv [flags]                      supervise every service of the service directories
        gsv [flags] FILE.toml...         just those
        gsv [flags] -- COMMAND [ARG...]  one command, as its init: output, input and signals are its own
-       gsv check [FILE...]              say what is wrong with service files
+       gsv check [FILE|NAME...]         say what is wrong with service files
        gsv version
 
 `
