@@ -130,6 +130,7 @@ func (s *Supervisor) startedAhead(svc *service, gen int) bool {
 	}
 	svc.ahead = 0
 	svc.runs[gen].launched = true
+	s.noteOrigin(svc, svc.runs[gen])
 	svc.dropSpare()
 	s.watchReady(svc, gen, false)
 	return true

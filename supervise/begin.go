@@ -136,7 +136,7 @@ func (s *Supervisor) resume(records map[string]record, found *findings, newGuard
 	for _, name := range slices.Sorted(maps.Keys(records)) {
 		rec := records[name]
 		svc := s.add(name)
-		svc.bad, svc.gone, svc.state, svc.since, svc.lastReload, svc.mark, svc.image = rec.Bad, rec.Gone, rec.State, rec.Since, rec.LastReload, rec.Mark, rec.Image
+		svc.bad, svc.gone, svc.state, svc.since, svc.lastReload, svc.mark, svc.image, svc.surveyed = rec.Bad, rec.Gone, rec.State, rec.Since, rec.LastReload, rec.Mark, rec.Image, rec.Surveyed
 		if d := s.parse(name, rec.Definition); d != nil {
 			s.use(svc, d)
 		}
@@ -154,7 +154,7 @@ func (s *Supervisor) resume(records map[string]record, found *findings, newGuard
 			s.adopt(svc, rec, found)
 		}
 		if svc.def != nil {
-			s.reunite(svc, found)
+			s.reunite(svc, rec.Runs, found)
 		}
 	}
 }
@@ -201,8 +201,9 @@ func (s *Supervisor) adopt(svc *service, rec record, found *findings) {
 	}
 }
 
-// reunite brings a service's state together with the runs that are there.
-func (s *Supervisor) reunite(svc *service, found *findings) {
+// reunite brings a service's state together with the runs that are there, and
+// with what is on disk of these.
+func (s *Supervisor) reunite(svc *service, known map[int]runRecord, found *findings) {
 	found.taken = append(found.taken, svc.name)
 	var runs []lifecycle.Found
 	for _, p := range found.processes {
@@ -211,6 +212,9 @@ func (s *Supervisor) reunite(svc *service, found *findings) {
 		}
 		gen := int(p.N)
 		svc.runs[gen] = &run{pid: p.Pid, start: p.StartTime, launched: true, ended: p.Ended, over: p.Ended}
+		if rec := known[gen]; rec.Pid == p.Pid && rec.Start == p.StartTime || rec.Pid == 0 {
+			svc.runs[gen].origin = recorded(rec.Release)
+		}
 		s.mains[p.Pid]++
 		s.listen(svc, p)
 		f := lifecycle.Found{Gen: gen, Since: sinceTicks(p.StartTime)}
@@ -313,7 +317,7 @@ func (s *Supervisor) boot(found *findings) error {
 			if svc.def.Autostart && s.end == nil {
 				svc.state.Want = lifecycle.Up
 			}
-			s.reunite(svc, found)
+			s.reunite(svc, nil, found)
 		} else if svc.def.Autostart && s.end == nil {
 			s.step(svc, lifecycle.Command{Verb: lifecycle.DoStart})
 		}

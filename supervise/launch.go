@@ -114,6 +114,7 @@ func (s *Supervisor) launchWith(svc *service, gen int, b birth, err error) {
 		if files, keep, err = s.output(svc, gen, b.uid); err == nil {
 			r.launched, r.counted = true, true
 			s.launching++
+			s.noteOrigin(svc, r)
 			s.guardian.Start(svc.name, uint64(gen), b.spec, files, keep)
 			s.watchReady(svc, gen, true)
 			return

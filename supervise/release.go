@@ -20,6 +20,7 @@ type place struct {
 	release string // the name of its directory; "" = the code is not reached through a link
 	stale   bool   // a reload would load the code of an old directory
 	why     string // why it is stale, or may be
+	warning string // what is said of a reload although it went well
 }
 
 // places are being looked at for whoever asks how services are. What a look
@@ -28,6 +29,12 @@ type place struct {
 type places struct {
 	mu    sync.Mutex
 	looks map[string]*placeLook // those under way, by service
+}
+
+// A running is what is needed to know of which release a main process is.
+type running struct {
+	def    *definition.Definition
+	origin *origin
 }
 
 // A placeLook is one look, for all who ask meanwhile.
@@ -43,8 +50,8 @@ const (
 )
 
 // tell adds to what is said of services which releases they run, as far as that
-// can be known in time. The definitions are those of list's elements.
-func (ps *places) tell(list []status.Service, defs map[int]*definition.Definition) {
+// can be known in time. What runs is that of list's elements.
+func (ps *places) tell(list []status.Service, running map[int]running) {
 	type found struct {
 		i int
 		place
@@ -52,16 +59,16 @@ func (ps *places) tell(list []status.Service, defs map[int]*definition.Definitio
 	ctx, cancel := context.WithTimeout(context.Background(), placesTime)
 	defer cancel()
 	type what struct{ i, pid int }
-	todo, done := make(chan what, len(defs)), make(chan found, len(defs))
-	for i := range defs {
+	todo, done := make(chan what, len(running)), make(chan found, len(running))
+	for i := range running {
 		todo <- what{i, list[i].Pid}
 	}
 	close(todo)
-	for range min(placesLooks, len(defs)) {
+	for range min(placesLooks, len(running)) {
 		go func() {
 			for w := range todo {
-				d := defs[w.i]
-				look := ps.look(d.Name, func() place { return placeOf(d, d.Server(), w.pid) })
+				d, from := running[w.i].def, running[w.i].origin
+				look := ps.look(d.Name, func() place { return placeOf(d, d.Server(), w.pid, from) })
 				select {
 				case <-look.done:
 					done <- found{w.i, look.place}
@@ -73,7 +80,7 @@ func (ps *places) tell(list []status.Service, defs map[int]*definition.Definitio
 			}
 		}()
 	}
-	for range len(defs) {
+	for range len(running) {
 		select {
 		case f := <-done:
 			v := &list[f.i]
@@ -108,28 +115,27 @@ func (ps *places) look(name string, at func() place) *placeLook {
 
 // placeOf finds out which release a main process has, and whether today's is
 // another one. It looks at files, and may take long.
-func placeOf(d *definition.Definition, server definition.Server, pid int) (p place) {
-	code := d.WorkingDirectory
-	if server.Relative == definition.NotSo || code == "" {
-		code = server.Code
+func placeOf(d *definition.Definition, server definition.Server, pid int, from *origin) (p place) {
+	dir, entered := codeOf(d, server)
+	if !entered {
+		p.release = from.wait()
 	}
-	link, tail := lastLink(code)
-	if server.Relative == definition.NotSo || d.WorkingDirectory == "" {
-		if link != "" {
-			p.release = baseOf(link)
-		}
+	if !entered && (server.Relative == definition.NotSo || d.WorkingDirectory == "") {
 		return p
 	}
 	cwd, err := procfs.Cwd(pid)
 	if err != nil {
-		if !errors.Is(err, fs.ErrNotExist) && d.StaleRelease != definition.IgnoreStale {
+		if !errors.Is(err, fs.ErrNotExist) && d.WorkingDirectory != "" && d.StaleRelease != definition.IgnoreStale {
 			p.why = "where it runs cannot be seen: " + err.Error()
 		}
 		return p
 	}
 	is, gone := strings.CutSuffix(cwd, " (deleted)")
-	if link != "" {
+	if link, tail := lastLink(dir); entered && link != "" {
 		p.release = filepath.Base(strings.TrimSuffix(is, tail))
+	}
+	if d.WorkingDirectory == "" {
+		return p
 	}
 	today, err := filepath.EvalSymlinks(d.WorkingDirectory)
 	switch {
@@ -139,6 +145,8 @@ func placeOf(d *definition.Definition, server definition.Server, pid int) (p pla
 		p.why = "its working-directory cannot be entered: " + err.Error()
 	case gone:
 		p.why = "its working directory " + is + " was removed; working-directory is " + today + " now"
+	case today != is && server.Relative == definition.Unknown:
+		p.why = "its working directory is still " + is + ", not " + today + ": what it loads from there is of that release"
 	case today != is:
 		p.why = "it runs in " + is + ", while working-directory is " + today + " now"
 	default:
@@ -149,8 +157,10 @@ func placeOf(d *definition.Definition, server definition.Server, pid int) (p pla
 		p.why = ""
 	case server.Relative == definition.IsSo:
 		p.stale = true
-	default:
+	case err != nil:
 		p.why += "; whether its code is loaded from there is not known"
+	default:
+		p.warning = p.why + "; gsvctl restart " + d.Name + " enters the new one"
 	}
 	return p
 }

@@ -39,16 +39,19 @@ func (s *Supervisor) survey(svc *service, e lifecycle.Survey) {
 			ev = surveyScale(d, pid, e.Scale)
 		}
 		ev.Op = e.Op
-		mark, image := s.logMark(file, key), ""
+		mark, image, release := s.logMark(file, key), "", ""
 		if !d.Workers.Solo.IsZero() {
 			image = procfs.Image(pid)
+		}
+		if e.Scale == 0 {
+			release = releaseToday(d)
 		}
 		s.report(func() {
 			if rl := svc.state.Reload; e.Scale == 0 {
 				if rl == nil || rl.Op != e.Op || rl.Stage != lifecycle.Surveying {
 					return // it took too long
 				}
-				svc.mark, svc.image = mark, image
+				svc.mark, svc.image, svc.surveyed = mark, image, release
 			}
 			if ev.Restart {
 				s.asRestart(svc)
@@ -129,7 +132,7 @@ func surveyReload(d *definition.Definition, pid int, began time.Time) (ev lifecy
 		ev.Err = server.Preload + `; gsvctl restart ` + d.Name + ` loads it, and so does hup with reload = "restart"`
 		return ev
 	}
-	switch p := placeOf(d, server, pid); {
+	switch p := placeOf(d, server, pid, nil); {
 	case p.stale && d.StaleRelease == definition.RestartStale:
 		ev.Restart = true
 		return ev

@@ -42,7 +42,8 @@ type service struct {
 	mark       int64          // where in its log the last reload began; -1: not known
 	image      string         // what its main process executed then, if it does the work itself; "": not known
 	said       []string       // what a check-command has written, while its end is taken in
-	release    string         // the name of the release that it runs, as last seen
+	origin     *origin        // the last that was looked for; nil: none was
+	surveyed   string         // the release that the last reload was to load; "": not known
 	acks       []int          // gens whose end is acknowledged once the state is on disk
 	due        time.Time      // its deadline that is in the heap
 }
@@ -58,6 +59,7 @@ type run struct {
 	unwanted func() // not nil: it was started ahead of time and too late; what to do when it is gone
 	empty    bool   // the guardian has told that nothing of its group is left
 	drained  bool   // all its output is in the log
+	origin   *origin
 	probe    func() // ends its readiness check; nil: there is none
 	accepts  bool   // its address accepts connections
 }
@@ -110,6 +112,14 @@ func drainOf(d *definition.Definition) time.Duration {
 		return 365 * 24 * time.Hour
 	}
 	return d.DrainTimeout
+}
+
+// runOrigin is where the code of the main process is from.
+func (svc *service) runOrigin() *origin {
+	if live := svc.state.Live(); live != nil && svc.runs[live.Gen] != nil {
+		return svc.runs[live.Gen].origin
+	}
+	return nil
 }
 
 // step lets something happen to a service and carries out what follows. The

@@ -65,8 +65,9 @@ type record struct {
 	Since      time.Time          `json:"since"`
 	Runs       map[int]runRecord  `json:"runs,omitempty"`
 	LastReload *status.Reload     `json:"last_reload,omitempty"`
-	Mark       int64              `json:"mark,omitempty"`  // where in its log the last reload began
-	Image      string             `json:"image,omitempty"` // of its main process then
+	Mark       int64              `json:"mark,omitempty"`     // where in its log the last reload began
+	Image      string             `json:"image,omitempty"`    // of its main process then
+	Surveyed   string             `json:"surveyed,omitempty"` // the release that it was to load
 	Operations []status.Operation `json:"operations,omitempty"`
 }
 
@@ -76,8 +77,9 @@ type source struct {
 }
 
 type runRecord struct {
-	Pid   int    `json:"pid"`
-	Start uint64 `json:"start"`
+	Pid     int    `json:"pid"`
+	Start   uint64 `json:"start"`
+	Release string `json:"release,omitempty"` // that its code was loaded from
 }
 
 // entry is a line of the file of records.
@@ -306,7 +308,7 @@ func (s *Supervisor) saveAbout() {
 }
 
 func (s *Supervisor) recordOf(svc *service) record {
-	r := record{LastReload: svc.lastReload, Mark: svc.mark, Image: svc.image, Bad: svc.bad, Gone: svc.gone, State: svc.state, Since: svc.since, Runs: map[int]runRecord{}}
+	r := record{LastReload: svc.lastReload, Mark: svc.mark, Image: svc.image, Surveyed: svc.surveyed, Bad: svc.bad, Gone: svc.gone, State: svc.state, Since: svc.since, Runs: map[int]runRecord{}}
 	if svc.def != nil {
 		r.Definition = &source{svc.def.Path, string(svc.def.Source)}
 	}
@@ -314,7 +316,7 @@ func (s *Supervisor) recordOf(svc *service) record {
 		r.Next = &source{svc.next.Path, string(svc.next.Source)}
 	}
 	for gen, run := range svc.runs {
-		r.Runs[gen] = runRecord{run.pid, run.start}
+		r.Runs[gen] = runRecord{run.pid, run.start, run.origin.known()}
 	}
 	r.Operations = s.ops.of(svc)
 	return r

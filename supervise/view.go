@@ -3,7 +3,6 @@ package supervise
 import (
 	"context"
 
-	"gsv/supervise/definition"
 	"gsv/supervise/lifecycle"
 	"gsv/supervise/procfs"
 	"gsv/supervise/status"
@@ -23,13 +22,13 @@ func (s *Supervisor) About() status.About {
 // Services is every service by name, all as of one moment, without workers.
 func (s *Supervisor) Services() []status.Service {
 	var list []status.Service
-	places := map[int]*definition.Definition{}
+	places := map[int]running{}
 	s.call(context.Background(), func() {
 		list = make([]status.Service, 0, len(s.names))
 		for _, name := range s.names {
 			svc := s.services[name]
 			if hasPlace(svc) {
-				places[len(list)] = svc.def
+				places[len(list)] = running{svc.def, svc.runOrigin()}
 			}
 			list = append(list, s.view(svc))
 		}
@@ -46,20 +45,21 @@ func hasPlace(svc *service) bool {
 
 // Service is one service, with its workers; false if there is none of that name.
 func (s *Supervisor) Service(name string) (v status.Service, ok bool) {
-	var d *definition.Definition
+	var is running
 	s.call(context.Background(), func() {
 		if svc := s.services[name]; svc != nil {
 			v, ok = s.view(svc), true
-			d, v.FileProblem = svc.def, svc.bad
+			is, v.FileProblem = running{svc.def, svc.runOrigin()}, svc.bad
 		}
 	})
+	d := is.def
 	if !ok || v.Pid == 0 || d == nil {
 		return v, ok
 	}
 	v.Main, v.Workers = crewOf(v.Pid, v.Generation, d.Workers.Depth)
 	if d.Preset != "none" {
 		one := []status.Service{v}
-		s.places.tell(one, map[int]*definition.Definition{0: d})
+		s.places.tell(one, map[int]running{0: is})
 		v = one[0]
 	}
 	return v, ok

@@ -31,8 +31,12 @@ func (d *Definition) lookInner(i invocation) Server {
 	s := d.look(*i.inner)
 	s.Preload = ""
 	dir := starterGrammar.read(i.args).last("dir")
-	if s.Relative == IsSo && filepath.IsAbs(dir) {
-		return Server{Relative: NotSo, Code: dir}
+	switch {
+	case !filepath.IsAbs(dir):
+	case s.Relative == IsSo:
+		s.Relative, s.Code = NotSo, dir
+	case s.Code != "":
+		s.Relative = NotSo
 	}
 	return s
 }
@@ -72,7 +76,7 @@ func lookStarman(d *Definition, i invocation) Server {
 	case relative:
 		s.Relative, s.Code = IsSo, d.here()
 	default:
-		s.Relative, s.Code = NotSo, filepath.Dir(app)
+		s.Relative, s.Code = d.beside(), filepath.Dir(app)
 	}
 	return s
 }
@@ -142,7 +146,7 @@ func (d *Definition) byDirectory(dir string, found, sure bool, code string) Serv
 	case found:
 		return Server{Relative: NotSo, Code: dir}
 	case filepath.IsAbs(code):
-		return Server{Relative: NotSo, Code: filepath.Dir(code)}
+		return Server{Relative: d.beside(), Code: filepath.Dir(code)}
 	}
 	return Server{Relative: IsSo, Code: d.here()}
 }
@@ -257,6 +261,15 @@ func (d *Definition) in(file string) string {
 		return file
 	}
 	return filepath.Join(d.WorkingDirectory, file)
+}
+
+// beside says whether a server whose application is an absolute path loads code relative to its
+// working directory too: one that was given one may (`use lib "lib"`).
+func (d *Definition) beside() Relation {
+	if d.WorkingDirectory == "" {
+		return NotSo
+	}
+	return Unknown
 }
 
 // here is the directory that the command runs in; "" if it cannot be known.

@@ -12,6 +12,7 @@ import (
 func TestServer(t *testing.T) {
 	relative := Server{Relative: IsSo, Code: "WD"}
 	at := func(dir string) Server { return Server{Relative: NotSo, Code: dir} }
+	beside := func(dir string) Server { return Server{Relative: Unknown, Code: dir} } // the working directory may matter
 	tests := []struct {
 		command string
 		files   string // "NAME: TEXT", in lines
@@ -19,27 +20,30 @@ func TestServer(t *testing.T) {
 	}{
 		{"starman", "", relative},
 		{"starman app.psgi", "", relative},
-		{"starman --workers 3 /srv/current/app.psgi", "", at("/srv/current")},
+		{"starman --workers 3 /srv/current/app.psgi", "", beside("/srv/current")},
 		{"starman --some-new-option 3 /srv/current/app.psgi", "", Server{}},
 		{"starman --some-new-option 3 app.psgi", "", relative},
-		{"starman -I/srv/current/lib -a=/srv/current/app.psgi", "", at("/srv/current")},
+		{"starman -I/srv/current/lib -a=/srv/current/app.psgi", "", beside("/srv/current")},
 		{"starman -Ilib /srv/current/app.psgi", "", relative},
 		{"perl -Ilib -S starman /srv/current/app.psgi", "", relative},
 		{"starman -e 'sub {}'", "", Server{}},
-		{"starman --preload-app /a/app.psgi", "", Server{"--preload-app keeps the code of the start", NotSo, "/a"}},
-		{"plackup -s Starman /a/app.psgi", "", Server{"plackup without -L Delayed keeps the code of the start", NotSo, "/a"}},
-		{"plackup -s Starman -L Delayed -E deployment /a/app.psgi", "", at("/a")},
-		{"plackup --loader=Delayed -s=Starman /a/app.psgi", "", at("/a")},
+		{"starman --preload-app /a/app.psgi", "", Server{"--preload-app keeps the code of the start", Unknown, "/a"}},
+		{"plackup -s Starman /a/app.psgi", "", Server{"plackup without -L Delayed keeps the code of the start", Unknown, "/a"}},
+		{"plackup -s Starman -L Delayed -E deployment /a/app.psgi", "", beside("/a")},
+		{"plackup --loader=Delayed -s=Starman /a/app.psgi", "", beside("/a")},
 		{"bin/starman-for-us --preload-app /a/app.psgi", "preset: starman", Server{Preload: "--preload-app keeps the code of the start"}},
 
 		{"start_server --port 80 -- starman --preload-app app.psgi", "", relative},
 		{"start_server --port 80 --dir /srv/current -- starman app.psgi", "", at("/srv/current")},
 		{"start_server --port 80 --dir=sub -- starman app.psgi", "", relative},
 		{"start_server --port 80 --dir=/x -- starman /srv/current/app.psgi", "", at("/srv/current")},
+		{"start_server --port 80 --dir=sub -- starman /srv/current/app.psgi", "", beside("/srv/current")},
+		{"start_server --port 80 -- starman /srv/current/app.psgi", "", beside("/srv/current")},
 		{"start_server --port 80 -- ./server", "", Server{}},
 
 		{"unicorn", "", Server{noUnicornConfig, relative.Relative, relative.Code}},
-		{"unicorn /srv/current/config.ru", "", Server{noUnicornConfig, NotSo, "/srv/current"}},
+		{"unicorn /srv/current/config.ru", "", Server{noUnicornConfig, Unknown, "/srv/current"}},
+		{"unicorn -c unicorn.rb /srv/current/config.ru", "unicorn.rb: working_directory '/srv/now'", at("/srv/now")},
 		{"unicorn -c unicorn.rb", "unicorn.rb: worker_processes 4", relative},
 		{"unicorn -c unicorn.rb", "", Server{}}, // cannot be read
 		{"unicorn -c WD/unicorn.rb", "unicorn.rb: working_directory '/srv/current' # of the day", at("/srv/current")},
@@ -102,6 +106,11 @@ func TestServer(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+	for _, command := range []string{"starman /srv/current/app.psgi", "puma --no-config /srv/current/config.ru", "start_server -- starman /srv/current/app.psgi"} {
+		if s := parse(t, "command = '"+command+"'").Server(); s != at("/srv/current") {
+			t.Errorf("%s without a working-directory: %+v", command, s)
+		}
 	}
 	if s := parse(t, "command = 'puma'\nenvironment.PWD = '/srv/current'").Server(); s != (Server{}) {
 		t.Error("puma goes by PWD, but", s)

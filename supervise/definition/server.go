@@ -73,9 +73,11 @@ func (r Relation) String() string { return [...]string{"unknown", "yes", "no"}[r
 type Server struct {
 	// Preload is why the server's own reload cannot load new code, as a clause that begins
 	// with what causes it ("--preload-app keeps the code of the start"); "" if it can.
-	Preload  string
-	Relative Relation // the code is reached relative to the working directory
-	Code     string   // the directory that the code is loaded from, absolute, links not resolved; "" = not known
+	Preload string
+	// Relative: code is loaded relative to the working directory, which the server does not
+	// enter again.
+	Relative Relation
+	Code     string // the directory that the application is loaded from, absolute, links not resolved; "" = not known
 }
 
 // Counts reports whether a reload sets the number of the server's workers to what its own
