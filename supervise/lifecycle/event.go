@@ -84,6 +84,11 @@ type Surveyed struct {
 	Signal  syscall.Signal
 	Workers []Worker
 	Need    int // as many workers were there when all was well; 0: there are none
+
+	// Of a change of the number of workers.
+	Back   syscall.Signal // takes back one more worker; 0: nothing does
+	Crew   Crew           // what was seen of the workers before
+	Steady int            // how many there were when all was last well; 0: not known
 }
 
 // Census is what there is of run Gen's workers.

@@ -95,7 +95,8 @@ func (h *history) happen(i int, b byte) {
 	case 16:
 		ev = Checked{Op: h.pending(), Err: h.err(b)}
 	case 17:
-		ev = Surveyed{Op: h.pending(), Err: h.err(b), Signal: syscall.SIGHUP, Workers: h.crew(b), Need: len(h.crew(b)), Restart: b == 17+22*9}
+		ev = Surveyed{Op: h.pending(), Err: h.err(b), Signal: syscall.SIGHUP, Workers: h.crew(b), Need: len(h.crew(b)), Restart: b == 17+22*9, Back: syscall.SIGTTOU,
+			Steady: int(b>>6) & 3, Crew: Crew{Died: int(b >> 7)}}
 	case 18:
 		ev = Delivered{Op: h.pending(), Err: h.err(b)}
 	case 19, 20:
@@ -270,8 +271,10 @@ func (h *history) changing(ev any) {
 	} else if waits(DoReload) > 0 && s.Scaling == nil && s.Phase() == Running {
 		h.t.Fatalf("%#v: nobody sees to the reloads that wait: %+v", ev, s)
 	}
-	if sc := s.Scaling; sc != nil && (!hasRun(s, sc.Gen) || sc.Sent && sc.Deadline.IsZero()) {
+	if sc := s.Scaling; sc != nil && (!hasRun(s, sc.Gen) || !sc.Checking && sc.Sent && sc.Deadline.IsZero()) {
 		h.t.Fatalf("%#v: a change without end: %+v", ev, sc)
+	} else if sc != nil && (sc.Taken < 0 || sc.Taken > max(0, sc.Count)) {
+		h.t.Fatalf("%#v: more is taken back than was asked for: %+v", ev, sc)
 	}
 	if s.Reload == nil && s.Scaling == nil && waits(DoScale) > 0 && s.Phase() == Running {
 		h.t.Fatalf("%#v: nobody sees to the changes that wait: %+v", ev, s)

@@ -38,13 +38,18 @@ func (m *machine) failChanges(gen int, why string) {
 	if rl != nil {
 		m.s.Reload = nil
 	}
-	if m.s.Scaling != nil && m.s.Scaling.Gen == gen {
+	sc := m.s.Scaling
+	if sc != nil && sc.Gen == gen {
 		m.s.Scaling = nil
 	}
 	for _, op := range slices.Clone(m.s.Ops) {
 		if op.Verb == DoReload || op.Verb == DoScale {
 			m.drop(op)
-			m.emit(Finish{Op: op.ID, Result: Failed, Why: why, Reload: rl})
+			finish := Finish{Op: op.ID, Result: Failed, Why: why, Reload: rl}
+			if sc != nil && sc.Op == op.ID {
+				finish.Scaled = sc
+			}
+			m.emit(finish)
 		}
 	}
 }
@@ -90,8 +95,11 @@ func (m *machine) delivered(ev Delivered) {
 		m.sent(ev.Err)
 		return
 	}
-	if sc := m.s.Scaling; sc != nil && sc.Op == ev.Op && !sc.Sent {
+	if sc := m.s.Scaling; sc != nil && sc.Op == ev.Op && !sc.Sent && !sc.Checking {
 		m.scaleSent(ev.Err)
+		return
+	} else if sc != nil && sc.Op == ev.Op && sc.Taking {
+		m.takenBack(ev.Err)
 		return
 	}
 	for _, op := range m.s.Ops {

@@ -89,11 +89,15 @@ func (m *machine) resume() {
 		}
 	}
 	if sc := m.s.Scaling; sc != nil {
-		if sc.From == 0 {
-			sc.Deadline = m.now.Add(SurveyTimeout)
-			m.emit(Survey{Op: sc.Op, Gen: sc.Gen, Scale: sc.Count})
-		} else if !sc.Sent {
+		switch {
+		case sc.Checking:
+			m.emit(Check{Op: sc.Op})
+		case sc.From == 0:
+			m.surveyScale()
+		case !sc.Sent:
 			m.scaleSent("")
+		case sc.Taking:
+			m.takenBack("")
 		}
 	}
 	rl := m.s.Reload

@@ -110,7 +110,7 @@ func (m *machine) next() {
 			m.beginReload(op)
 			return
 		case op.Verb == DoScale:
-			m.beginScale(op.ID, op.Count, false)
+			m.beginScale(op.ID, op.Count, false, !op.NoCheck)
 			return
 		}
 	}
@@ -153,6 +153,14 @@ func (m *machine) checked(ev Checked) {
 			m.endReload(Failed, ev.Err)
 		} else {
 			m.surveyReload()
+		}
+		return
+	}
+	if sc := m.s.Scaling; sc != nil && sc.Op == ev.Op && sc.Checking {
+		if ev.Err != "" {
+			m.endScale(Failed, ev.Err)
+		} else {
+			m.surveyScale()
 		}
 		return
 	}

@@ -1,6 +1,9 @@
 package lifecycle
 
-import "time"
+import (
+	"syscall"
+	"time"
+)
 
 // A Scale is how many workers more, or below 0 fewer, than the server's
 // configuration says were asked for. It is remembered: after a reload or a new
@@ -12,17 +15,26 @@ type Scale struct {
 
 // A Scaling is a change of the number of workers that is under way.
 type Scaling struct {
-	Op       OpID      `json:"op"`
-	Gen      int       `json:"gen"`
-	Count    int       `json:"count"`
-	Again    bool      `json:"again,omitempty"` // what is remembered is asked for again
-	Sent     bool      `json:"sent,omitempty"`
-	From     int       `json:"from,omitempty"`
-	Now      int       `json:"now,omitempty"` // as of the last look
-	Far      int       `json:"far,omitempty"` // from what was asked for, when it was nearest
-	Deadline time.Time `json:"deadline,omitzero"`
-	Crew     Crew      `json:"crew"`
-	Fault    Fault     `json:"fault,omitempty"`
+	Op       OpID           `json:"op"`
+	Gen      int            `json:"gen"`
+	Count    int            `json:"count"`
+	Again    bool           `json:"again,omitempty"`    // what is remembered is asked for again
+	Checking bool           `json:"checking,omitempty"` // the check-command runs, and nothing has begun
+	Sent     bool           `json:"sent,omitempty"`
+	Was      int            `json:"was,omitempty"`  // how many there were to be
+	From     int            `json:"from,omitempty"` // how many the server was about to have: Was, or more while it forks ones that die
+	Now      int            `json:"now,omitempty"`  // as of the last look
+	Settled  int            `json:"settled,omitempty"`
+	Far      int            `json:"far,omitempty"` // from what was asked for, when it was nearest
+	Deadline time.Time      `json:"deadline,omitzero"`
+	Crew     Crew           `json:"crew"`
+	Storm    bool           `json:"storm,omitempty"`    // workers were born and died when it began
+	Back     syscall.Signal `json:"back,omitempty"`     // takes one more worker back; 0: nothing does
+	Taken    int            `json:"taken,omitempty"`    // so many are taken back, for they did not settle
+	Taking   bool           `json:"taking,omitempty"`   // that signal is on its way
+	Unsteady bool           `json:"unsteady,omitempty"` // that did not help
+	Lost     string         `json:"lost,omitempty"`     // how the last worker ended
+	Fault    Fault          `json:"fault,omitempty"`
 }
 
 // scaleAgainOp stands for a change that nobody waits for. No caller can choose it.
@@ -36,18 +48,31 @@ func (m *machine) askScale(c Command) error {
 	if r == nil || r.Phase == Stopping {
 		return ErrNotRunning
 	}
-	m.wait(Op{ID: c.Op, Verb: DoScale, Gen: r.Gen, Count: c.Count})
+	m.wait(Op{ID: c.Op, Verb: DoScale, Gen: r.Gen, Count: c.Count, NoCheck: c.NoCheck})
 	m.next()
 	return nil
 }
 
-func (m *machine) beginScale(id OpID, count int, again bool) {
+// beginScale begins a change. More workers load today's code, so the
+// check-command comes before them where check says so.
+func (m *machine) beginScale(id OpID, count int, again, check bool) {
 	r := m.s.Live()
 	if r == nil || r.Phase != Running {
 		return // ready or ended goes on with it
 	}
-	m.s.Scaling = &Scaling{Op: id, Gen: r.Gen, Count: count, Again: again, Deadline: m.now.Add(SurveyTimeout)}
-	m.emit(Survey{Op: id, Gen: r.Gen, Scale: count})
+	m.s.Scaling = &Scaling{Op: id, Gen: r.Gen, Count: count, Again: again}
+	if check && count > 0 && m.p.Check {
+		m.s.Scaling.Checking = true
+		m.emit(Check{Op: id})
+		return
+	}
+	m.surveyScale()
+}
+
+func (m *machine) surveyScale() {
+	sc := m.s.Scaling
+	sc.Checking, sc.Deadline = false, m.now.Add(SurveyTimeout)
+	m.emit(Survey{Op: sc.Op, Gen: sc.Gen, Scale: sc.Count})
 }
 
 // scaleAgain asks for what is remembered, of a server that may have forgotten
@@ -59,18 +84,29 @@ func (m *machine) scaleAgain(fresh bool) {
 	if fresh {
 		m.s.Scale.Base = 0
 	}
-	m.beginScale(scaleAgainOp, m.s.Scale.Delta, true)
+	m.beginScale(scaleAgainOp, m.s.Scale.Delta, true, false)
 }
 
 func (m *machine) surveyedScale(ev Surveyed) {
 	sc := m.s.Scaling
+	if sc.From > 0 || sc.Sent || sc.Checking {
+		return // nobody asked
+	}
 	n := 0
 	for _, w := range ev.Workers {
 		if !w.Between {
 			n++
 		}
 	}
-	sc.From, sc.Now, sc.Deadline = n, n, time.Time{}
+	sc.Crew = ev.Crew
+	sc.Storm = sc.Crew.Died > 0 && !sc.Crew.Steady(m.now, m.p.MinUptime)
+	sc.Crew.See(m.now, ev.Workers, m.p.MinUptime)
+	sc.Was, sc.From = n, n
+	if !sc.Again && n > 0 {
+		sc.Was, sc.From = m.wanted(ev.Steady, n)
+	}
+	sc.Crew.Born, sc.Crew.Died = 0, 0
+	sc.Now, sc.Settled, sc.Back, sc.Deadline = n, sc.From, ev.Back, time.Time{}
 	if sc.Again && ev.Err == "" {
 		if m.s.Scale.Base > 0 && n == m.s.Scale.Base+m.s.Scale.Delta {
 			m.endScale(Done, "") // the server has remembered
@@ -89,10 +125,32 @@ func (m *machine) surveyedScale(ev Surveyed) {
 	case sc.Count == 0:
 		m.endScale(Done, "")
 	default:
-		sc.Crew.See(m.now, ev.Workers, m.p.MinUptime)
 		sc.Far = max(sc.Count, -sc.Count)
 		m.emit(Kill{Gen: sc.Gen, Signal: ev.Signal, Op: sc.Op, Count: sc.Far})
 	}
+}
+
+// wanted is how many workers there were to be, and how many the server is about
+// to have. Those that have settled tell; of ones that are born and die, it is
+// known only that the server wants one at least of them.
+func (m *machine) wanted(steady, n int) (was, from int) {
+	sc := m.s.Scaling
+	settled := sc.Crew.Settled(m.now, m.p.MinUptime)
+	if settled == n && !sc.Storm {
+		return n, n
+	}
+	was, from = steady, n
+	if m.s.Scale.Delta != 0 {
+		was = m.s.Scale.Base + m.s.Scale.Delta
+	}
+	if sc.Storm {
+		from = settled + 1
+	}
+	from = max(from, was)
+	if was == 0 || !sc.Storm {
+		was = from
+	}
+	return was, from
 }
 
 // scaleSent takes in that all of the signals were delivered, or that one could not be.
@@ -108,20 +166,26 @@ func (m *machine) scaleSent(why string) {
 // count takes in how many workers there are.
 func (m *machine) count(ev Census) {
 	sc := m.s.Scaling
-	if !sc.Sent {
+	if !sc.Sent || sc.Taking {
 		return
 	}
 	sc.Crew.See(m.now, ev.Workers, m.p.MinUptime)
-	n := sc.Crew.Workers()
-	sc.Now = n
-	if far := max(n-sc.To(), sc.To()-n); far < sc.Far { // one that comes and goes again and again is no progress
+	n, to := sc.Crew.Workers(), sc.aim()
+	sc.Now, sc.Settled = n, sc.Crew.Settled(m.now, m.p.MinUptime)
+	if ev.Ended != "" {
+		sc.Lost = ev.Ended
+	}
+	if far := max(n-to, to-n); far < sc.Far { // one that comes and goes again and again is no progress
 		sc.Far, sc.Deadline = far, m.now.Add(m.p.ReloadTimeout)
 	}
+	steady := n == to && sc.Crew.Steady(m.now, m.p.MinUptime)
 	switch {
-	case sc.Count > 0 && sc.Crew.Died > 2*sc.To():
+	case sc.Taken > 0 && steady:
+		m.endScale(Failed, "")
+	case sc.Count > 0 && sc.Crew.Died > 2*to:
 		m.scaleFault(Churn)
-	case n != sc.To():
-	case sc.Count < 0, sc.Crew.Settled(m.now, m.p.MinUptime) == n:
+	case n != to || sc.Taken > 0:
+	case sc.Count < 0 && (steady || !sc.Storm), sc.Count > 0 && sc.Settled == n:
 		m.endScale(Done, "")
 	}
 }
@@ -135,8 +199,17 @@ func (m *machine) scaleDue() {
 	m.scaleFault(Miscount)
 }
 
+// scaleFault ends the change, once what it asked for too much is taken back.
+// The first fault is the cause of what follows.
 func (m *machine) scaleFault(f Fault) {
-	m.s.Scaling.Fault = f
+	sc := m.s.Scaling
+	if sc.Fault == NoFault {
+		sc.Fault = f
+	}
+	if m.takeBack(f) {
+		return
+	}
+	sc.Unsteady = sc.Taken > 0
 	m.endScale(Failed, "")
 }
 
@@ -144,9 +217,9 @@ func (m *machine) scaleFault(f Fault) {
 func (m *machine) endScale(result Result, why string) {
 	sc := m.s.Scaling
 	m.s.Scaling = nil
-	if done := sc.Now - sc.From; !sc.Again && done != 0 && sc.From > 0 {
+	if done := sc.came(result); !sc.Again && done != 0 {
 		if m.s.Scale.Delta == 0 {
-			m.s.Scale.Base = sc.From
+			m.s.Scale.Base = sc.Was
 		}
 		if m.s.Scale.Delta += done; m.s.Scale.Delta == 0 {
 			m.s.Scale.Base = 0
@@ -160,6 +233,19 @@ func (m *machine) endScale(result Result, why string) {
 		}
 	}
 	m.next()
+}
+
+// came is how many more workers, or fewer, have settled than there were to be.
+func (sc *Scaling) came(result Result) int {
+	switch {
+	case !sc.Sent || sc.From == 0:
+		return 0
+	case result == Done:
+		return sc.To() - sc.Was
+	case sc.Count > 0:
+		return max(0, min(sc.Settled-sc.From, sc.Count-sc.Taken))
+	}
+	return min(0, max(sc.To(), min(sc.Settled, sc.From))-sc.Was)
 }
 
 // dropScaling forgets a change whose run is over or being stopped.

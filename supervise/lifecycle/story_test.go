@@ -166,7 +166,9 @@ func (tl *teller) happens(words []string) string {
 		return tl.step(Command{Op: OpID(arg(0)), Verb: DoReload, NoCheck: arg(1) == "no-check"})
 	case "scale":
 		n, _ := strconv.Atoi(arg(1))
-		return tl.step(Command{Op: OpID(arg(0)), Verb: DoScale, Count: n})
+		return tl.step(Command{Op: OpID(arg(0)), Verb: DoScale, Count: n, NoCheck: arg(2) == "no-check"})
+	case "remembered":
+		return fmt.Sprintf("%d%+d", tl.s.Scale.Base, tl.s.Scale.Delta)
 	case "checked":
 		return tl.step(Checked{Op: OpID(arg(0)), Err: strings.Join(args[1:], " ")})
 	case "surveyed": // OP WORKER… : those that have to go
@@ -234,9 +236,9 @@ func (tl *teller) happens(words []string) string {
 func (tl *teller) surveyed(op OpID, words []string) Surveyed {
 	ev := Surveyed{Op: op, Signal: syscall.SIGHUP}
 	if sc := tl.s.Scaling; sc != nil && sc.Op == op {
-		ev.Signal = syscall.SIGTTIN
+		ev.Signal, ev.Back = syscall.SIGTTIN, syscall.SIGTTOU
 		if sc.Count < 0 {
-			ev.Signal = syscall.SIGTTOU
+			ev.Signal, ev.Back = syscall.SIGTTOU, 0
 		}
 	}
 	switch {
@@ -249,7 +251,18 @@ func (tl *teller) surveyed(op OpID, words []string) Surveyed {
 	case len(words) > 0 && words[0] == "command":
 		ev.Run, words = true, words[1:]
 	}
+	if n := len(words); n > 0 && strings.HasPrefix(words[n-1], "storm-of-") { // "storm-of-4": there were 4 before
+		ev.Steady, _ = strconv.Atoi(words[n-1][len("storm-of-"):])
+		ev.Crew.Died, ev.Crew.Changed = 9, tl.now
+		words = words[:n-1]
+	}
 	ev.Workers = workers(words)
+	for _, w := range ev.Workers {
+		if w.Shows {
+			ago := tl.now.Add(-time.Hour)
+			ev.Crew.Members = append(ev.Crew.Members, Member{Proc: w.Proc, Since: ago, Shows: ago, Between: w.Between})
+		}
+	}
 	for _, w := range ev.Workers {
 		if !w.Between {
 			ev.Need++
