@@ -41,7 +41,7 @@ Written from the table in control/verbs.go by ` + "`go test ./control -run Docs 
 ` + "`gsvctl [flags] VERB [NAME…]`" + `. NAME is a service, a glob (` + "`'web*'`" + `) or a group (` + "`@jobs`" + `); ` + "`--all`" + ` is every service. Names and permissions of all are checked
 before anything is done. A verb that changes something waits until it is done and verified, says what happened in one line that names service and
 host, and its exit status is true. "May" is what a user other than root and gsv's own needs in the service's ` + "`[allow]`" + ` table: the verb by name, or
-the role. ` + "`--force`" + ` needs the role all.
+the role. ` + "`--force`" + ` needs the role all; who may ` + "`hup`" + `, ` + "`start`" + ` or ` + "`restart`" + ` may do so with ` + "`--no-check`" + ` too, and who may ` + "`hup`" + ` sees the log lines of a failed one.
 
 | verb | does | done when | may |
 |---|---|---|---|
@@ -89,6 +89,23 @@ the role. ` + "`--force`" + ` needs the role all.
 	b.WriteString(`
 ## What is told
 
+` + "`status`" + ` has a line a service: name, state, pid, how long it has been so, restarts that nobody asked for since an operator's last start, and a note:
+what there is to say besides, most urgent first (NOT READY, why, the last exit, the next start, a failed reload, stale, pending changes, release).
+A head line stands above only on a terminal. The states:
+
+| state | means |
+|---|---|
+| waiting | wanted up, held back by a service it comes after |
+| starting | the main process is there, readiness is not proven yet |
+| running | ready, or was and only lost its readiness (NOT READY) |
+| reloading | running, with a reload in progress |
+| stopping | the stop sequence is under way |
+| stopped | nothing of it is left, and nothing is wanted |
+| backoff | ended, will be started again |
+| exited | ended for good by its restart policy; a oneshot that has done its work |
+| fatal | given up: start-limit was reached |
+| invalid | its file is bad and no earlier definition is known |
+
 ` + "`ps`" + ` has a line a process: service, ` + "`main` or `worker`" + `, pid, age, RSS, PSS, generation, state as in ps(1), working directory, and the command line as it is
 now. ` + "`history`" + ` has a line an operation that has ended: when it was asked for, service, verb (in brackets what was done in its place), who asked, how long it
 took, result, id, and what came of it; ` + "`--json`" + ` has the pids of workers and the log lines of failures too. ` + "`events`" + ` has a line an event: when, service, what, and
@@ -98,6 +115,16 @@ told in it, and on a terminal nobody's control characters reach it.
 Events and operations are kept in LOG-DIR, over the ends of gsv: JSON lines in ` + "`gsv.events`" + `, which is renamed ` + "`gsv.events.1`" + ` when it has grown to 1 MiB, so 2 MiB
 at most; only gsv's own user can read them. The last 1000 of each are told. A disk that is full, or hangs, holds up nothing: it is said, and they are
 in memory alone. Those of ` + "`gsv -- COMMAND`" + ` end with it.
+
+## In scripts
+
+Rely on the exit status. ` + "`-q`" + ` prints nothing when all went well; but with ` + "`--no-wait`" + ` it prints the operation's id, alone on a line for each service:
+
+    id=$(gsvctl hup web --no-wait -q) && gsvctl wait --op "$id"
+
+` + "`--json`" + ` prints a document a line: of a verb that changes something the operation when it has ended (with ` + "`--no-wait`" + `: as it was accepted; ` + "`.id`" + `,
+` + "`.result`" + ` "ok" or "failed", ` + "`.error`" + `, ` + "`.log`" + `), of ` + "`status`" + `, ` + "`ps`" + ` and ` + "`why`" + ` ` + "`{\"services\":[…]}`" + `, of ` + "`history`" + ` ` + "`{\"operations\":[…]}`" + `, of ` + "`events`" + ` one each,
+of ` + "`apply`" + ` its steps, problems and warnings. Errors are documents too, with their ` + "`exit_code`" + `. Fields are only ever added.
 
 ## Exit status
 

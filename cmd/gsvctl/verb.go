@@ -156,6 +156,9 @@ func (f *follower) verdict(s *seen) {
 	text := control.OneLine(control.Verdict(op, f.host, f.now()))
 	if code == control.Done {
 		if f.cmd.has("quiet") {
+			if f.cmd.has("no-wait") { // it was done before anybody could wait for it
+				fmt.Fprintln(f.out, op.ID)
+			}
 			return
 		}
 		for _, line := range op.Log[min(s.lines, len(op.Log)):] {
@@ -177,13 +180,15 @@ func (f *follower) verdict(s *seen) {
 	}
 }
 
-// accepted is all that --no-wait shows.
+// accepted is all that --no-wait shows; with -q, for scripts, that is what `wait --op` takes.
 func (f *follower) accepted(op *status.Operation) {
 	f.codes = append(f.codes, control.Done)
 	switch {
 	case f.cmd.has("json"):
 		f.json(op)
-	case !f.cmd.has("quiet"):
+	case f.cmd.has("quiet"):
+		fmt.Fprintln(f.out, op.ID)
+	default:
 		fmt.Fprintln(f.out, control.Accepted(op, f.host))
 	}
 }

@@ -101,7 +101,7 @@ var whoKeys = []Key{
 		set: func(d *draft, v value) { pick(v, &d.Log.Output, File, Stdout) },
 		get: func(d *Definition) any { return d.Log.Output }},
 	{Name: "allow", Type: "table of arrays", Default: "root and gsv's own user: all", Supported: true, Live: true,
-		Doc: `Who else may do what: a verb, or one of the roles "read", "operate" (every verb but kill, signal and --force) and "all", with the users and "@groups" that may: hup = ["deploy", "@ops"].`,
+		Doc: `Who else may do what: a verb, or one of the roles "read", "operate" (every verb but kill, signal and --force) and "all", with the users and "@groups" that may: hup = ["deploy", "@ops"]. Who may hup, start or restart may leave out the check-command too (--no-check).`,
 		set: func(d *draft, v value) { v.allow(&d.Allow, d.defaults.Verbs) },
 		get: func(d *Definition) any { return d.Allow }},
 }
