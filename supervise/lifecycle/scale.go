@@ -28,7 +28,7 @@ type Scaling struct {
 	Far      int            `json:"far,omitempty"` // from what was asked for, when it was nearest
 	Deadline time.Time      `json:"deadline,omitzero"`
 	Crew     Crew           `json:"crew"`
-	Storm    bool           `json:"storm,omitempty"`    // workers were born and died when it began
+	Storm    bool           `json:"storm,omitempty"`    // workers were born and died when it began, or before fewer had settled
 	Back     syscall.Signal `json:"back,omitempty"`     // takes one more worker back; 0: nothing does
 	Taken    int            `json:"taken,omitempty"`    // so many are taken back, for they did not settle
 	Taking   bool           `json:"taking,omitempty"`   // that signal is on its way
@@ -147,7 +147,7 @@ func (m *machine) wanted(steady, n int) (was, from int) {
 		from = settled + 1
 	}
 	from = max(from, was)
-	if was == 0 || !sc.Storm {
+	if was == 0 {
 		was = from
 	}
 	return was, from
@@ -175,6 +175,7 @@ func (m *machine) count(ev Census) {
 	if ev.Ended != "" {
 		sc.Lost = ev.Ended
 	}
+	sc.Storm = sc.Storm || sc.Count < 0 && sc.Crew.Died > 0
 	if far := max(n-to, to-n); far < sc.Far { // one that comes and goes again and again is no progress
 		sc.Far, sc.Deadline = far, m.now.Add(m.p.ReloadTimeout)
 	}
@@ -219,7 +220,7 @@ func (m *machine) endScale(result Result, why string) {
 	m.s.Scaling = nil
 	if done := sc.came(result); !sc.Again && done != 0 {
 		if m.s.Scale.Delta == 0 {
-			m.s.Scale.Base = sc.Was
+			m.s.Scale.Base = sc.before()
 		}
 		if m.s.Scale.Delta += done; m.s.Scale.Delta == 0 {
 			m.s.Scale.Base = 0
@@ -241,11 +242,20 @@ func (sc *Scaling) came(result Result) int {
 	case !sc.Sent || sc.From == 0:
 		return 0
 	case result == Done:
-		return sc.To() - sc.Was
+		return sc.To() - sc.before()
 	case sc.Count > 0:
 		return max(0, min(sc.Settled-sc.From, sc.Count-sc.Taken))
 	}
-	return min(0, max(sc.To(), min(sc.Settled, sc.From))-sc.Was)
+	return min(0, max(sc.To(), min(sc.Settled, sc.From))-sc.before())
+}
+
+// before is how many workers there were to be. Ones that had yet to settle count,
+// unless some of them have died of it.
+func (sc *Scaling) before() int {
+	if sc.Storm {
+		return sc.Was
+	}
+	return sc.From
 }
 
 // dropScaling forgets a change whose run is over or being stopped.

@@ -256,6 +256,10 @@ func (tl *teller) surveyed(op OpID, words []string) Surveyed {
 		ev.Crew.Died, ev.Crew.Changed = 9, tl.now
 		words = words[:n-1]
 	}
+	if n := len(words); n > 0 && strings.HasPrefix(words[n-1], "of-") { // "of-4": there were 4 before, and none is known to have died
+		ev.Steady, _ = strconv.Atoi(words[n-1][len("of-"):])
+		words = words[:n-1]
+	}
 	ev.Workers = workers(words)
 	for _, w := range ev.Workers {
 		if w.Shows {
