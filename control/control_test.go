@@ -164,6 +164,8 @@ func TestVerdict(t *testing.T) {
 			"reloaded, 6 workers new in 1.6 s; 2 old ones ended; look at them"},
 		{status.Operation{Verb: "ttin", Result: status.OK, Detail: "6 workers (4+2)", Ended: at(0.3)}, "ttin done, 6 workers (4+2) in 0.3 s"},
 		{status.Operation{Verb: "ttou", Result: status.Failed, Serving: true, Error: "4 workers still"}, "ttou FAILED: 4 workers still"},
+		{status.Operation{Verb: "ttin", Result: status.Failed, Error: "main process exited 3 after 20 s", NextStart: new(at(22))},
+			"ttin FAILED, web is DOWN: main process exited 3 after 20 s; next try in 2.0 s"},
 		{status.Operation{Verb: "frobnicate", Result: status.OK, Ended: at(0.004)}, "frobnicate done in 4 ms"},
 	} {
 		tt.op.Service, tt.op.Started = "web", start

@@ -97,6 +97,8 @@ func bad(b *strings.Builder, row *Verb, op *status.Operation) {
 		b.WriteString("still serves")
 	case lasting:
 		b.WriteString(row.Noun + " FAILED, " + op.Service + " is DOWN")
+	case (row.Name == "ttin" || row.Name == "ttou") && !op.Serving:
+		b.WriteString(row.Noun + " FAILED, " + op.Service + " is DOWN")
 	default:
 		b.WriteString(row.Noun + " FAILED")
 	}

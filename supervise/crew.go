@@ -40,6 +40,7 @@ type crew struct {
 	told    time.Time                 // when such an end was last made known
 	untold  int                       // since then
 	pause   time.Duration             // until the next one is
+	scales  bool                      // the number of workers is being changed
 }
 
 const (
@@ -87,6 +88,11 @@ func (s *Supervisor) attend(svc *service) {
 		svc.crew = newCrew(live.Gen)
 		s.look(svc)
 		return
+	}
+	if scales := svc.state.Scaling != nil; scales != svc.crew.scales {
+		if svc.crew.scales = scales; !scales { // what died of it is over
+			svc.crew.excuse(now())
+		}
 	}
 	if waits {
 		s.lookWithin(svc, lookOften)
@@ -211,9 +217,6 @@ func (s *Supervisor) saw(svc *service, seen sight) {
 	if c.seen.Steady(t, settle) && svc.state.Reload == nil { // else old ones that are still busy would count
 		c.steady = c.seen.Workers()
 		c.seen.Born, c.seen.Died, c.died, c.judged = 0, 0, 0, t
-	}
-	if svc.state.Scaling != nil {
-		c.steady = c.seen.Workers() // for there shall be another number
 	}
 	c.loaded = c.loaded || seen.solo || slices.ContainsFunc(seen.workers, func(w lifecycle.Worker) bool { return w.Shows && !w.Between }) ||
 		len(seen.workers) == 0 && t.Sub(c.began) > settle

@@ -157,7 +157,11 @@ func bound(svc *service, v lifecycle.Verb) time.Duration {
 	case lifecycle.DoReload:
 		return reloadBound(svc)
 	case lifecycle.DoScale:
-		return svc.policy.ReloadTimeout
+		d := 2 * svc.policy.ReloadTimeout // what does not settle is taken back
+		if svc.policy.Check {
+			d += svc.def.CheckTimeout
+		}
+		return d
 	}
 	return time.Second
 }

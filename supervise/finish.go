@@ -45,6 +45,9 @@ func (s *Supervisor) finish(svc *service, f lifecycle.Finish) {
 			op.Error, op.Hint = whyScaling(sc, svc.policy, svc.name)
 		}
 	}
+	if scales(op.Verb) { // with some of its workers it serves on
+		op.Serving = op.Serving || op.Pid != 0
+	}
 	if f.Result == lifecycle.Failed {
 		s.explain(svc, op)
 	}
@@ -84,7 +87,8 @@ func (s *Supervisor) finishReload(svc *service, op *operation, rl *lifecycle.Rel
 // account reads what an operation's report says beside what is known here: log
 // lines of the attempt, and the release.
 func (s *Supervisor) account(svc *service, op *operation, f lifecycle.Finish) {
-	if !starts(op.Verb) || full(op.Log) {
+	failed := f.Result == lifecycle.Failed
+	if full(op.Log) || !starts(op.Verb) && !(scales(op.Verb) && failed) {
 		s.ended(op)
 		return
 	}
@@ -93,18 +97,23 @@ func (s *Supervisor) account(svc *service, op *operation, f lifecycle.Finish) {
 		attempt = max(attempt, gen) // a next one is launched later
 	}
 	lines := 0
-	switch failed := f.Result == lifecycle.Failed; {
+	switch {
 	case svc.policy.Oneshot:
 		lines = oneshotLines
 	case failed && svc.said != nil:
 		op.Log = svc.said
 	case failed && f.Reload != nil && f.Reload.Stage > lifecycle.Waiting && f.Reload.Stage < lifecycle.Signalling && f.Why != "":
 		// it was refused
+	case scales(op.Verb) && (f.Scaled == nil || !f.Scaled.Sent):
+		// nothing was sent
 	case failed:
 		lines = attemptLines
 	}
 	mark := int64(-1)
 	if f.Reload != nil && f.Reload.Stage >= lifecycle.Signalling {
+		mark = svc.mark
+	}
+	if f.Scaled != nil && f.Scaled.Sent {
 		mark = svc.mark
 	}
 	file, _ := svc.out.(*logs.File)
@@ -164,6 +173,8 @@ func starts(verb string) bool {
 	return verb == "start" || verb == "restart" || verb == "once" || verb == "hup"
 }
 
+func scales(verb string) bool { return verb == "ttin" || verb == "ttou" }
+
 // outcome is what a oneshot has come to.
 func (s *Supervisor) outcome(svc *service) string {
 	if !svc.policy.Oneshot || svc.state.Last == nil {
@@ -172,9 +183,10 @@ func (s *Supervisor) outcome(svc *service) string {
 	return fmt.Sprintf("%s after %s", describeExit(*svc.state.Last), seconds(svc.state.Last.Uptime))
 }
 
-// explain says why a start has failed and what happens next.
+// explain says why a start has failed, or what has ended the main process, and
+// what happens next.
 func (s *Supervisor) explain(svc *service, op *operation) {
-	if !starts(op.Verb) {
+	if !starts(op.Verb) && (!scales(op.Verb) || op.Pid != 0) {
 		return
 	}
 	if last := svc.state.Last; op.Error == "" && last != nil {
@@ -182,7 +194,7 @@ func (s *Supervisor) explain(svc *service, op *operation) {
 		if last.Failure == "" {
 			op.Error += " after " + seconds(last.Uptime)
 		}
-		if op.Verb == "hup" && op.As == "" {
+		if op.Verb == "hup" && op.As == "" || scales(op.Verb) {
 			op.Error = "main process " + op.Error
 		}
 	}

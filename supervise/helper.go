@@ -51,8 +51,9 @@ func (s *Supervisor) check(svc *service, op lifecycle.OpID) {
 		nothing = "nothing was stopped"
 	}
 	d, gen := svc.next, svc.state.Gen
-	if rl := svc.state.Reload; d == nil || rl != nil && rl.Op == op {
-		d = svc.def // a reload is one of what runs
+	rl, sc := svc.state.Reload, svc.state.Scaling
+	if d == nil || rl != nil && rl.Op == op || sc != nil && sc.Op == op {
+		d = svc.def // a reload, or one more worker, is one of what runs
 	}
 	h := &helper{svc: svc, op: op, what: "check-command", done: func(why string, lines []string) {
 		if why != "" {

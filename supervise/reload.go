@@ -47,11 +47,14 @@ func (s *Supervisor) survey(svc *service, e lifecycle.Survey) {
 			release = releaseToday(d)
 		}
 		s.report(func() {
-			if rl := svc.state.Reload; e.Scale == 0 {
-				if rl == nil || rl.Op != e.Op || rl.Stage != lifecycle.Surveying {
-					return // it took too long
-				}
-				svc.mark, svc.image, svc.surveyed = mark, image, release
+			rl, sc := svc.state.Reload, svc.state.Scaling
+			if e.Scale == 0 && (rl == nil || rl.Op != e.Op || rl.Stage != lifecycle.Surveying) ||
+				e.Scale != 0 && (sc == nil || sc.Op != e.Op || sc.From > 0 || sc.Sent) {
+				return // it took too long
+			}
+			svc.mark, svc.image = mark, image
+			if e.Scale == 0 {
+				svc.surveyed = release
 			}
 			if ev.Restart {
 				s.asRestart(svc)
@@ -87,7 +90,7 @@ func (s *Supervisor) surveyWorkers(svc *service, e lifecycle.Survey, ev lifecycl
 	c := svc.crew
 	c.surveys = append(c.surveys, func(seen sight) {
 		ev.Workers = seen.workers
-		ev.Need = c.need(seen, svc)
+		ev.Need, ev.Crew, ev.Steady = c.need(seen, svc), c.seen, c.steady
 		s.step(svc, ev)
 	})
 	if c.looking {
@@ -159,6 +162,9 @@ func surveyScale(d *definition.Definition, pid, count int) (ev lifecycle.Surveye
 		return ev
 	}
 	ev.Err = uncaught(pid, ev.Signal, time.Time{})
+	if count > 0 && d.Signals.ScaleDown != 0 && uncaught(pid, d.Signals.ScaleDown, time.Time{}) == "" {
+		ev.Back = d.Signals.ScaleDown
+	}
 	return ev
 }
 
@@ -300,9 +306,11 @@ func (s *Supervisor) progress(svc *service) {
 			text = reloadProgress(rl)
 		case o.Verb == lifecycle.DoReload:
 			text = "waits for the reload before it"
+		case o.Verb == lifecycle.DoScale && sc != nil && sc.Op == o.ID && sc.Taken > 0:
+			text = "takes back " + plural(sc.Taken, "worker", "workers")
 		case o.Verb == lifecycle.DoScale && sc != nil && sc.Op == o.ID && sc.Sent:
 			text = fmt.Sprintf("workers %d/%d", sc.Now, sc.To())
-		case o.Checking:
+		case o.Checking, sc != nil && sc.Op == o.ID && sc.Checking:
 			text = "runs the check-command"
 		default:
 			continue

@@ -112,11 +112,38 @@ func whyScaling(sc *lifecycle.Scaling, p lifecycle.Policy, name string) (why, hi
 		}
 		return why, hint
 	case lifecycle.Churn:
-		return fmt.Sprintf("new workers die at start (%d since the signal)", sc.Crew.Died), "mend the code and run this again"
+		how := "again and again"
+		if sc.Lost != "" {
+			how = sc.Lost
+		}
+		return "new workers die at start (" + how + ")" + takenBack(sc), "mend the code and run this again"
 	case lifecycle.Miscount:
-		return fmt.Sprintf("%s, not %d, after %s", plural(sc.Now, "worker", "workers"), sc.To(), brief(p.ReloadTimeout)), ""
+		why = fmt.Sprintf("%s, not %d, after %s", plural(sc.Now, "worker", "workers"), sc.To(), brief(p.ReloadTimeout))
+		if sc.Taken > 0 {
+			why = fmt.Sprintf("%d of %s did not settle within %s", sc.Taken, plural(sc.Count, "new worker", "new workers"), brief(p.ReloadTimeout)) + takenBack(sc)
+		}
+		return why, ""
 	}
 	return "", ""
+}
+
+// takenBack says what became of workers that were asked for and came to nothing.
+func takenBack(sc *lifecycle.Scaling) string {
+	text := ""
+	switch {
+	case sc.Taken == 0:
+		return ""
+	case sc.Count == 1:
+		text = ", and was taken back"
+	case sc.Taken == sc.Count:
+		text = fmt.Sprintf(", and all %d were taken back", sc.Count)
+	default:
+		text = fmt.Sprintf(", and %d of %d %s taken back", sc.Taken, sc.Count, map[bool]string{true: "was", false: "were"}[sc.Taken == 1])
+	}
+	if sc.Unsteady {
+		return text + fmt.Sprintf(", but still %d of %d have settled", sc.Settled, sc.To()-sc.Taken)
+	}
+	return text + ": " + plural(sc.Now, "worker", "workers")
 }
 
 // workersText is "6 workers (4+2)".

@@ -29,7 +29,7 @@ var reloadKeys = []Key{
 		set: func(d *draft, v value) { pick(v, &d.StaleRelease, RefuseStale, RestartStale, IgnoreStale) },
 		get: func(d *Definition) any { return d.StaleRelease }},
 	{Name: "check-command", Type: "array, or a string; [] = none", Default: "the preset's where there is a safe one", Supported: true, Live: true,
-		Doc:     `Must succeed before start, restart and hup by hand do anything; if it fails, nothing is signalled. It runs as the service's user, in its directory as that is now, and with its environment. It does not run before automatic starts, nor with --no-check.`,
+		Doc:     `Must succeed before start, restart, hup and ttin by hand do anything; if it fails, nothing is signalled. It runs as the service's user, in its directory as that is now, and with its environment. It does not run before automatic starts, nor with --no-check.`,
 		Systemd: "ExecStartPre ExecCondition", Other: "pre-start before_start prestart",
 		set: func(d *draft, v value) { v.check(&d.CheckCommand, &d.NoCheck) },
 		get: func(d *Definition) any { return []any{d.NoCheck, d.CheckCommand} }},

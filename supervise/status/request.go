@@ -12,7 +12,7 @@ type Request struct {
 	Reset   bool   // restart: forget the failures counted so far
 	Force   bool   // do it although it would be refused
 	OrStart bool   // hup: start it if it was stopped on purpose
-	NoCheck bool   // start, restart, hup: without the check-command
+	NoCheck bool   // start, restart, hup, ttin: without the check-command
 	By      Caller
 }
 
