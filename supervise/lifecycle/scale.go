@@ -175,7 +175,13 @@ func (m *machine) count(ev Census) {
 	if ev.Ended != "" {
 		sc.Lost = ev.Ended
 	}
-	sc.Storm = sc.Storm || sc.Count < 0 && sc.Crew.Died > 0
+	if sc.Count < 0 && sc.Crew.Died > 0 && !sc.Storm {
+		sc.Storm = true
+		if sc.Settled >= sc.From { // it was in between two that died
+			sc.From++
+		}
+	}
+	to = sc.aim()
 	if far := max(n-to, to-n); far < sc.Far { // one that comes and goes again and again is no progress
 		sc.Far, sc.Deadline = far, m.now.Add(m.p.ReloadTimeout)
 	}
