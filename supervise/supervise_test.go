@@ -293,7 +293,7 @@ func TestPlan(t *testing.T) {
 	for _, p := range s.plan(defs, bad, nil) {
 		got = append(got, p.Service+":"+p.Action)
 	}
-	if want := "changed:pending live:change new:add bad:keep gone:remove"; strings.Join(got, " ") != want {
+	if want := "changed:pending live:change new:add bad:invalid gone:remove"; strings.Join(got, " ") != want {
 		t.Errorf("plan %q, want %q", got, want)
 	}
 	if p := s.guard(s.plan(nil, nil, nil), status.ApplyRequest{}); p == nil {

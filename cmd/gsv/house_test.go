@@ -71,6 +71,10 @@ func (h *house) start(dir string, wrap, vars, args []string) error {
 		return err
 	}
 	defer watch.close()
+	killed := 0 // the supervisor of a gsv that was killed may answer once more, before it has noticed
+	if about, err := h.about(); err == nil {
+		killed = about.Pid
+	}
 	argv := append(slices.Clone(wrap), filepath.Join(bin, "gsv"))
 	argv = append(argv, args...)
 	cmd := exec.Command(argv[0], argv[1:]...)
@@ -91,7 +95,7 @@ func (h *house) start(dir string, wrap, vars, args []string) error {
 		close(h.ended)
 	}()
 	for deadline := time.Now().Add(patience); ; {
-		if about, err := h.about(); err == nil && about.Pid != 0 {
+		if about, err := h.about(); err == nil && about.Pid != 0 && about.Pid != killed {
 			break
 		}
 		select {
