@@ -170,7 +170,7 @@ func (m *machine) count(ev Census) {
 		return
 	}
 	sc.Crew.See(m.now, ev.Workers, m.p.MinUptime)
-	n, to := sc.Crew.Workers(), sc.aim()
+	n := sc.Crew.Workers()
 	sc.Now, sc.Settled = n, sc.Crew.Settled(m.now, m.p.MinUptime)
 	if ev.Ended != "" {
 		sc.Lost = ev.Ended
@@ -181,7 +181,7 @@ func (m *machine) count(ev Census) {
 			sc.From++
 		}
 	}
-	to = sc.aim()
+	to := sc.aim()
 	if far := max(n-to, to-n); far < sc.Far { // one that comes and goes again and again is no progress
 		sc.Far, sc.Deadline = far, m.now.Add(m.p.ReloadTimeout)
 	}
