@@ -27,15 +27,7 @@ func TestHupReplacesWorkers(t *testing.T) {
 		if body, err := finish(); !strings.Contains(body, "release=1 ") {
 			t.Errorf("the request in flight got %q, %v", body, err)
 		}
-		// A worker of Starman's that is told just as its connection ends forgets it, and takes one connection more.
-		for deadline := time.Now().Add(patience); anyAlive(old) && time.Now().Before(deadline); {
-			c := s.dial()
-			_, _ = ask(c, "/")
-			c.Close()
-		}
-		for _, pid := range old {
-			ended(t, pid)
-		}
+		s.endedBusy(old)
 		s.holds(3, "release=2 ")
 		if now := s.workers(); anyOf(old, now) {
 			t.Errorf("workers before %v, after %v", old, now)
@@ -231,9 +223,7 @@ func TestPreloadedApplication(t *testing.T) {
 		s.deploy("2")
 		s.signal(syscall.SIGHUP)
 		s.line("Sending children hup signal")
-		for _, pid := range old {
-			ended(t, pid)
-		}
+		s.endedBusy(old)
 		s.holds(2, "release=1 ")
 	})
 	t.Run("broken", func(t *testing.T) {

@@ -306,6 +306,20 @@ func (s *server) line(text string) {
 	}
 }
 
+// EndedBusy waits until workers have ended that were told to, by making connections. A worker of Starman's that is
+// told just as its connection ends, or just before it waits for the next, forgets it, and takes one connection more.
+func (s *server) endedBusy(old []int) {
+	s.t.Helper()
+	for deadline := time.Now().Add(patience); anyAlive(old) && time.Now().Before(deadline); {
+		c := s.dial()
+		_, _ = ask(c, "/")
+		c.Close()
+	}
+	for _, pid := range old {
+		ended(s.t, pid)
+	}
+}
+
 // Ended waits for the end of one of the processes.
 func ended(t *testing.T, pids ...int) {
 	t.Helper()
