@@ -60,6 +60,9 @@ type Definition struct {
 	CheckTimeout  time.Duration
 	Workers       Workers
 
+	Listen  []Socket // in the order of the file
+	PidFile string   // absolute; "" = none
+
 	Ready Ready
 	Allow map[string][]string // verb or role ("read" "operate" "all") to users and "@groups"
 	Log   Log
@@ -76,9 +79,11 @@ type Type uint8
 const (
 	Simple  Type = iota // its process runs until it is stopped
 	Oneshot             // its process ends by itself; after success the service counts as ready
+	Notify              // it says by sd_notify that it is ready
+	Forking             // its process goes into the background: what is there when it has ended is the service
 )
 
-func (t Type) String() string { return [...]string{"simple", "oneshot"}[t] }
+func (t Type) String() string { return [...]string{"simple", "oneshot", "notify", "forking"}[t] }
 
 // OnEnd says what the end for good of a service means for gsv.
 type OnEnd uint8
@@ -163,16 +168,54 @@ type PresetSignals struct {
 	ScaleUp   syscall.Signal // ttin: one worker more
 	ScaleDown syscall.Signal // ttou: one worker less
 	Reopen    syscall.Signal // open the log files anew; 0 = it has no such signal
+	Upgrade   syscall.Signal // execute the program anew as a new main process beside this one; 0 = it has no such signal
 }
 
-// Ready is the [ready] table: what proves that a service serves. With no probe it is that it
-// lived for MinUptime.
+// Ready is the [ready] table: what proves that a service serves. At most one of Workers to
+// LogLine is set. With no probe it is that it lived for MinUptime.
 type Ready struct {
-	Workers  bool          // its workers have settled: they show their Sign, and lived for MinUptime after it
-	TCP      string        // "HOST:PORT" that accepts a connection; "" = not asked
-	Unix     string        // path of a socket that accepts a connection; "" = not asked
-	Interval time.Duration // from one try to the next
-	Timeout  time.Duration // of one try
+	Workers  bool              // its workers have settled: they show their Sign, and lived for MinUptime after it
+	TCP      string            // "HOST:PORT" that accepts a connection; "" = not asked
+	Unix     string            // path of a socket that accepts a connection; "" = not asked
+	HTTP     HTTP              // a request that is answered well; zero = not asked
+	Exec     []string          // a command that succeeds; nil = not asked
+	Notify   bool              // it says so by sd_notify(3)
+	FD       int               // it writes a newline to this descriptor; 0 = not asked
+	LogLine  string            // a regular expression (RE2) that a line of its output matches; "" = not asked
+	Interval time.Duration     // from one try to the next
+	Timeout  time.Duration     // of one try
+	Statuses []StatusRange     // of HTTP: those that count as well
+	Headers  map[string]string // of HTTP: sent along
+}
+
+// HTTP is what a readiness check asks for. The zero value is nothing.
+type HTTP struct {
+	Network string // "tcp" or "unix"; "" = the private socket of the generation
+	Address string // "HOST:PORT", or the path of a socket
+	Host    string // of the Host header; "" = Address
+	Path    string // with the query; begins with a slash
+}
+
+// IsZero reports whether nothing is asked.
+func (h HTTP) IsZero() bool { return h == HTTP{} }
+
+// Private reports whether it is asked at the private socket of a generation.
+func (h HTTP) Private() bool { return h.Network == "" && h.Path != "" }
+
+// A StatusRange is HTTP statuses from From to To, both included.
+type StatusRange struct{ From, To int }
+
+// A Socket is a [listen.NAME] table: a socket that gsv binds, holds, and hands on to each process.
+type Socket struct {
+	Name      string
+	Network   string // "tcp", "udp" or "unix"
+	Address   string // "HOST:PORT" with a numeric host ("[::]:80" takes IPv4 too unless V6Only), or an absolute path
+	V6Only    bool
+	Backlog   int    // connections that may wait; 0 = as many as the kernel allows (net.core.somaxconn)
+	Mode      int    // of a unix socket, 0 to 0777
+	Owner     string // of a unix socket, name or number; "" = the service's user
+	Group     string // the same; "" = the service's group
+	ReusePort bool   // SO_REUSEPORT
 }
 
 // Defaults is what a file's meaning depends on beside the file itself. The zero value is

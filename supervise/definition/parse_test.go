@@ -22,7 +22,7 @@ func TestDefaults(t *testing.T) {
 		RestartDelay: 500 * time.Millisecond, RestartDelayMax: 30 * time.Second, RestartDelayFactor: 2, StartLimitInterval: 10 * time.Minute,
 		MinUptime: time.Second, StartTimeout: 90 * time.Second, SuccessExit: []ExitMatch{{}},
 		StopSequence: []StopStep{{syscall.SIGTERM, 30 * time.Second}, {kill, 0}},
-		Signals:      PresetSignals{syscall.SIGHUP, syscall.SIGTERM, syscall.SIGTTIN, syscall.SIGTTOU, 0},
+		Signals:      PresetSignals{syscall.SIGHUP, syscall.SIGTERM, syscall.SIGTTIN, syscall.SIGTTOU, 0, 0},
 		Ready:        Ready{Interval: 200 * time.Millisecond, Timeout: 2 * time.Second},
 
 		ReloadTimeout: time.Minute, DrainTimeout: 2 * time.Minute, CheckTimeout: 30 * time.Second,
@@ -97,7 +97,7 @@ func TestEverything(t *testing.T) {
 		Restart: OnFailure, RestartDelayMax: 90 * time.Second, RestartDelayFactor: 3, StartLimit: 5, StartLimitInterval: 48 * time.Hour,
 		SuccessExit:  []ExitMatch{{}, {Code: 143}, {Signal: syscall.SIGTERM}},
 		StopSequence: []StopStep{{syscall.SIGINT, 0}, {kill, 0}}, KillMode: Group,
-		Signals: PresetSignals{syscall.SIGHUP, syscall.SIGINT, syscall.SIGTTIN, syscall.SIGTTOU, 0},
+		Signals: PresetSignals{syscall.SIGHUP, syscall.SIGINT, syscall.SIGTTIN, syscall.SIGTTOU, 0, 0},
 		Ready:   Ready{Unix: "@web", Interval: time.Second, Timeout: 5 * time.Second},
 		Allow:   map[string][]string{"hup": {"root", "@root", "12345"}, "read": {}},
 		Log:     Log{Output: Stdout},

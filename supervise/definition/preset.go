@@ -13,6 +13,7 @@ type preset struct {
 	exits   []ExitMatch // ends after a stop that are no failure, beside exit status 0
 	// workers tells what its workers look like, by the command; nil = nothing is known.
 	workers func(invocation) Workers
+	private bool                                                             // it takes an inherited socket that its configuration does not name
 	counts  bool                                                             // a reload sets the number of its workers to that of its configuration
 	wraps   bool                                                             // it starts a server, whose workers are its grandchildren
 	look    func(*Definition, invocation) Server                             // see Server; nil = nothing is known
@@ -38,7 +39,7 @@ var presets = []preset{
 
 	// Net::Server's HUP replaces the workers, which load the application anew; QUIT lets busy
 	// workers finish, TERM cuts their requests (Starman::Server, Net::Server::PreFork).
-	{name: "starman",
+	{name: "starman", private: true,
 		signals: PresetSignals{Reload: syscall.SIGHUP, Graceful: syscall.SIGQUIT, ScaleUp: syscall.SIGTTIN, ScaleDown: syscall.SIGTTOU},
 		stop:    gracefully(syscall.SIGQUIT, syscall.SIGTERM), workers: starmanWorkers, look: lookStarman, check: checkStarman,
 		background: leaveOut(plackGrammar, "D", "daemonize"),
@@ -65,7 +66,7 @@ var presets = []preset{
 		}},
 
 	// unicorn(1), SIGNALS.
-	{name: "unicorn", counts: true,
+	{name: "unicorn", counts: true, private: true,
 		signals: PresetSignals{Reload: syscall.SIGHUP, Graceful: syscall.SIGQUIT, ScaleUp: syscall.SIGTTIN, ScaleDown: syscall.SIGTTOU, Reopen: syscall.SIGUSR1},
 		stop:    gracefully(syscall.SIGQUIT, syscall.SIGTERM), workers: unicornWorkers, look: lookUnicorn, check: checkUnicorn,
 		background: leaveOut(unicornGrammar, "D", "daemonize"),
@@ -78,7 +79,7 @@ var presets = []preset{
 		}},
 
 	// QUIT and INT are its fast stops (docs.gunicorn.org, signal handling).
-	{name: "gunicorn", counts: true,
+	{name: "gunicorn", counts: true, private: true,
 		signals: PresetSignals{Reload: syscall.SIGHUP, Graceful: syscall.SIGTERM, ScaleUp: syscall.SIGTTIN, ScaleDown: syscall.SIGTTOU, Reopen: syscall.SIGUSR1},
 		stop:    gracefully(syscall.SIGTERM, syscall.SIGQUIT), workers: always(Workers{Depth: 1, Sign: Sign{Heartbeat: "wgunicorn-"}}),
 		look: lookGunicorn, check: withOption("--check-config", nil),

@@ -11,9 +11,13 @@ const (
 	ByRestart               // a restart
 	ByCommand               // ReloadCommand
 	NoReload                // not at all: hup is refused
+	ByReplace               // a new generation beside the old one, which goes when the new one is proven
+	ByUpgrade               // Signals.Upgrade: the server starts its successor by itself ("usr2")
 )
 
-func (m Method) String() string { return [...]string{"signal", "restart", "command", "none"}[m] }
+func (m Method) String() string {
+	return [...]string{"signal", "restart", "command", "none", "replace", "usr2"}[m]
+}
 
 // Stale says what a reload does when the code would be loaded from an old release directory.
 type Stale uint8
@@ -79,6 +83,10 @@ type Server struct {
 	Relative Relation
 	Code     string // the directory that the application is loaded from, absolute, links not resolved; "" = not known
 }
+
+// Private reports whether the service's server takes an inherited socket that its own configuration
+// does not name. Each generation then gets one more than those of [listen], at which it alone can be asked.
+func (d *Definition) Private() bool { return presetByName(d.Preset).private && len(d.Listen) > 0 }
 
 // Counts reports whether a reload sets the number of the server's workers to what its own
 // configuration says, so that there may be more or fewer of them after it.

@@ -62,6 +62,36 @@ type Service struct {
 	ScaleBase   int        `json:"scale_base,omitempty"`      // how many there would be without
 	FileProblem string     `json:"file_problem,omitempty"`    // what is wrong with its service file, rendered with line, caret and hint; only for who may read, where one was asked for
 	Detected    bool       `json:"preset_detected,omitempty"` // the preset was seen in the command
+
+	// Generations are its runs beside the one of Pid: one that is being tried, those that are going. Oldest first.
+	Generations []Generation `json:"generations,omitempty"`
+	Sockets     []Socket     `json:"sockets,omitempty"`     // those of [listen]; only where one service was asked for
+	StatusText  string       `json:"status_text,omitempty"` // what the service says of itself (sd_notify, STATUS=)
+}
+
+// A Generation is a run of a service beside the one that serves.
+type Generation struct {
+	Generation int       `json:"generation"`
+	Pid        int       `json:"pid"`
+	Role       string    `json:"role"`             // Trying or Leaving
+	Since      time.Time `json:"since"`            // when it was started, or told to go
+	Reason     string    `json:"reason,omitempty"` // what it waits for, or what is being done about it
+}
+
+// The roles of a run beside the one that serves.
+const (
+	Trying  = "trying"  // started, and not proven yet
+	Leaving = "leaving" // its successor serves, and it was told to go
+)
+
+// A Socket is one that gsv holds for a service, and how it is.
+type Socket struct {
+	Name     string `json:"name"`
+	Address  string `json:"address"`            // "127.0.0.1:5000", "unix:/run/x.sock", "udp:127.0.0.1:53"
+	Held     bool   `json:"held"`               // false: it is bound at the next start
+	Queue    int    `json:"queue"`              // connections that wait to be accepted; of UDP: bytes that wait to be read
+	Backlog  int    `json:"backlog,omitempty"`  // how many may
+	Overflow int64  `json:"overflow,omitempty"` // connections or packets that found no room since it was bound; -1: not known
 }
 
 // Serves says whether the service does what is wanted of it: running and ready, or ended well where an end is what is wanted of it.
@@ -107,6 +137,8 @@ type Reload struct {
 	At        time.Time `json:"at"`              // when it ended
 	Error     string    `json:"error,omitempty"` // why it failed
 	By        string    `json:"by,omitempty"`    // the user who asked
+	// Generation is the one that was tried, of a replacement: 0 if none was.
+	Generation int `json:"generation,omitempty"`
 }
 
 // The results of an operation. It is empty while the operation goes on.
@@ -137,6 +169,7 @@ type Operation struct {
 	Pid        int        `json:"pid"`                  // the main process at the end (or now), 0 if there is none
 	Generation int        `json:"generation"`           // of that process
 	Release    string     `json:"release,omitempty"`    // of that process
+	Tried      int        `json:"tried,omitempty"`      // of a replacement: the generation that was to serve
 	Already    bool       `json:"already,omitempty"`    // it was so already, nothing was done
 	Serving    bool       `json:"serving"`              // the service serves at the end, whether or not the operation failed
 	Detail     string     `json:"detail,omitempty"`     // what more there is to say of a success: "6 workers new", "HUP sent to 812"
