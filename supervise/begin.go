@@ -211,7 +211,7 @@ func (s *Supervisor) reunite(svc *service, known map[int]runRecord, found *findi
 			continue
 		}
 		gen := int(p.N)
-		svc.runs[gen] = &run{pid: p.Pid, start: p.StartTime, launched: true, ended: p.Ended, over: p.Ended}
+		svc.runs[gen] = &run{def: svc.def, pid: p.Pid, start: p.StartTime, launched: true, ended: p.Ended, over: p.Ended}
 		if rec := known[gen]; rec.Pid == p.Pid && rec.Start == p.StartTime || rec.Pid == 0 {
 			svc.runs[gen].origin = recorded(rec.Release)
 		}
@@ -257,6 +257,9 @@ func (s *Supervisor) listen(svc *service, p guardian.Process) {
 	}
 	if err == nil && len(held) > 0 {
 		err = s.pump.Add(key, held[0], svc.out)
+	}
+	if len(held) > 1 {
+		s.readyHeld(svc, key.Gen, held[1:])
 	}
 	svc.runs[key.Gen].drained = err != nil || len(held) == 0
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

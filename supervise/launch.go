@@ -28,11 +28,11 @@ func (s *Supervisor) launch(svc *service, gen int) {
 		s.use(svc, svc.next)
 	}
 	svc.toArm = 0
-	svc.runs[gen] = &run{}
+	d := svc.def
+	svc.runs[gen] = &run{def: d}
 	if s.startedAhead(svc, gen) {
 		return
 	}
-	d := svc.def
 	if !looksThingsUp(d) {
 		s.inTurn(func() {
 			b, err := s.prepare(d, gen)
@@ -112,6 +112,9 @@ func (s *Supervisor) launchWith(svc *service, gen int, b birth, err error) {
 	default:
 		var files, keep []guardian.File
 		if files, keep, err = s.output(svc, gen, b.uid); err == nil {
+			files, keep, err = s.readyFiles(svc, gen, &b, files, keep)
+		}
+		if err == nil {
 			r.launched, r.counted = true, true
 			s.launching++
 			s.noteOrigin(svc, r)

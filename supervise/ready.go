@@ -3,8 +3,10 @@ package supervise
 import (
 	"context"
 	"net"
+	"os"
 	"time"
 
+	"gsv/supervise/guardian"
 	"gsv/supervise/lifecycle"
 )
 
@@ -93,3 +95,14 @@ func accepts(ctx context.Context, network, address string, timeout time.Duration
 	c.Close()
 	return true
 }
+
+// readyFiles adds to a start what run gen needs to say that it is ready: files
+// that it inherits, their names in its environment, and our ends of them, which
+// the guardian keeps for the supervisors to come (readyHeld).
+func (s *Supervisor) readyFiles(svc *service, gen int, b *birth, files, keep []guardian.File) (_, _ []guardian.File, err error) {
+	return files, keep, nil
+}
+
+// readyHeld takes up the files that readyFiles has had kept, of a run of an
+// earlier supervisor's. They are the caller's to close.
+func (s *Supervisor) readyHeld(svc *service, gen int, held []*os.File) {}

@@ -50,6 +50,8 @@ type service struct {
 
 // A run is what is known of a run beside what lifecycle decides by.
 type run struct {
+	def      *definition.Definition // by which it was started
+	private  string                 // "HOST:PORT" of its private socket; "": it has none
 	pid      int
 	start    uint64 // field 22 of /proc/PID/stat
 	launched bool   // the guardian was asked to start it
