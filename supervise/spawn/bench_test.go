@@ -22,6 +22,19 @@ func BenchmarkStart(b *testing.B) {
 	}
 }
 
+// BenchmarkStartListenPID is BenchmarkStart of a child that is told its pid.
+func BenchmarkStartListenPID(b *testing.B) {
+	l := newLauncher(b)
+	for b.Loop() {
+		c, err := l.Start(&Spec{Argv: []string{"/bin/true"}, Env: benchEnv, Umask: -1, ListenPID: true}, []int{0, 1, 2})
+		if err != nil {
+			b.Fatal(err)
+		}
+		wait(b, c)
+		c.Reaped()
+	}
+}
+
 // BenchmarkForkExec is what the syscall package does for the same child.
 func BenchmarkForkExec(b *testing.B) {
 	for b.Loop() {

@@ -1,6 +1,6 @@
 // Package spawn starts a child process by a table of raw system calls.
 //
-// The child is made by clone(2) with CLONE_VM but without CLONE_VFORK, and runs some thirty instructions of assembly
+// The child is made by clone(2) with CLONE_VM but without CLONE_VFORK, and runs some sixty instructions of assembly
 // that carry out a table prepared by its parent: signal dispositions, session, files, limits, umask, credentials,
 // directory, signal mask, execve. It runs no Go and uses no stack, so the parent goes on at once: a chdir or an execve that hangs
 // (a dead NFS) hangs that child alone, and no lock of the Go runtime is held meanwhile, as it is in [syscall.ForkExec].

@@ -50,6 +50,8 @@ again:
 	MOVQ op_mode(R12), R8
 	CMPQ R8, $const_modeGiveUp
 	JEQ  giveup
+	CMPQ R8, $const_modePid
+	JEQ  pid
 	MOVQ op_trap(R12), AX
 	MOVQ R9, DI
 	MOVQ op_a2(R12), SI
@@ -83,6 +85,28 @@ signals:
 	INCQ R9
 	CMPQ R9, $64
 	JLS  again
+	JMP  done
+pid:
+	MOVL (R9), SI
+	MOVQ op_a2(R12), DI
+	MOVL $10, CX
+	MOVL SI, AX
+count:                             // DI goes past the last digit
+	INCQ DI
+	XORL DX, DX
+	DIVL CX
+	TESTL AX, AX
+	JNZ  count
+	MOVB $0, (DI)
+	MOVL SI, AX
+digit:
+	DECQ DI
+	XORL DX, DX
+	DIVL CX
+	ADDL $48, DX               // '0'
+	MOVB DX, (DI)
+	TESTL AX, AX
+	JNZ  digit
 	JMP  done
 giveup:
 	MOVQ BX, AX

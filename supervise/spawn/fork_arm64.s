@@ -50,6 +50,8 @@ again:
 	MOVD op_mode(R20), R24
 	CMP  $const_modeGiveUp, R24
 	BEQ  giveup
+	CMP  $const_modePid, R24
+	BEQ  pid
 	MOVD op_trap(R20), R8
 	MOVD R23, R0
 	MOVD op_a2(R20), R1
@@ -81,6 +83,24 @@ signals:
 	ADD  $1, R23
 	CMP  $64, R23
 	BLS  again
+	B    done
+pid:
+	MOVWU (R23), R0
+	MOVD op_a2(R20), R1
+	MOVD $10, R2
+	MOVD R0, R3
+count:                             // R1 goes past the last digit
+	ADD  $1, R1
+	UDIVW R2, R3, R3
+	CBNZW R3, count
+	MOVB ZR, (R1)
+digit:
+	UDIVW R2, R0, R3
+	MSUBW R2, R0, R3, R4       // R0 - 10*R3
+	ADD  $48, R4               // '0'
+	MOVB.W R4, -1(R1)
+	MOVW R3, R0
+	CBNZW R3, digit
 	B    done
 giveup:
 	MOVD R22, R0

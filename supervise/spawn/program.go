@@ -21,6 +21,12 @@ const (
 	modeSignals        // goes on, and repeats the op with a1+1 up to signal 64
 	modeSearch         // a failed execve: remembers ENOENT, ENOTDIR and, before these, EACCES, and goes on; any other is reported
 	modeGiveUp         // makes no call: reports what was remembered
+	modePid            // makes no call: writes the pid that is at a1 to a2, in decimal and with a NUL
+)
+
+const (
+	listenPID = "LISTEN_PID="
+	pidRoom   = "4294967295" // no uint32 has more digits
 )
 
 const (
@@ -80,12 +86,15 @@ func (p *program) build(spec *Spec, files []int, pid uintptr) error {
 		tries = strings.Count(search, ":") + 1
 		size += len(search) + tries*(len(name)+2)
 	}
+	if spec.ListenPID {
+		size += len(listenPID) + len(pidRoom) + 1
+	}
 	p.text = emptied(p.text, size)
-	p.ptrs = emptied(p.ptrs, len(spec.Argv)+len(spec.Env)+2)
+	p.ptrs = emptied(p.ptrs, len(spec.Argv)+len(spec.Env)+3)
 	p.ops = emptied(p.ops, 2*len(files)+tries+16)
 	p.groups = p.groups[:0]
 
-	argv, envp := p.vector(spec.Argv), p.vector(spec.Env)
+	argv, envp := p.vector(spec.Argv), p.environ(spec, pid)
 	p.add(op{trap: syscall.SYS_RT_SIGACTION, a1: 1, a2: p.zeros(), a4: sigSetSize, mode: modeSignals})
 	p.session(spec)
 	p.place(files)
@@ -176,6 +185,23 @@ func (p *program) vector(list []string) uintptr {
 		p.ptrs = append(p.ptrs, p.string(s))
 	}
 	p.ptrs = append(p.ptrs, 0)
+	return uintptr(unsafe.Pointer(&p.ptrs[start]))
+}
+
+// environ copies the environment. The text of its LISTEN_PID is completed by the child, which finds its pid at pid.
+func (p *program) environ(spec *Spec, pid uintptr) uintptr {
+	if !spec.ListenPID {
+		return p.vector(spec.Env)
+	}
+	start := len(p.ptrs)
+	for _, s := range spec.Env {
+		if !strings.HasPrefix(s, listenPID) {
+			p.ptrs = append(p.ptrs, p.string(s))
+		}
+	}
+	entry := p.string(listenPID, pidRoom)
+	p.add(op{a1: pid, a2: entry + uintptr(len(listenPID)), mode: modePid})
+	p.ptrs = append(p.ptrs, entry, 0)
 	return uintptr(unsafe.Pointer(&p.ptrs[start]))
 }
 

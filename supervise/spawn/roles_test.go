@@ -89,6 +89,34 @@ func roleNproc([]string) int {
 	return 0
 }
 
+// rolePids is PID 1 of a namespace. It says what children with short and long pids find in their environment.
+func rolePids([]string) int {
+	if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
+		fmt.Println("cannot mount /proc:", err)
+		return 2
+	}
+	_ = os.WriteFile("/proc/sys/kernel/pid_max", []byte("4194304"), 0) // the namespace's own since Linux 6.14
+	l, err := New()
+	if err != nil {
+		return 3
+	}
+	for _, last := range []string{"", "10", "98", "998", "1233", "9998", "31233", "99998", "999998", "1234566"} {
+		if last != "" && os.WriteFile("/proc/sys/kernel/ns_last_pid", []byte(last), 0) != nil {
+			continue
+		}
+		spec := Spec{Argv: []string{"sh", "-c", `tr "\\000" : </proc/$$/environ; echo $$`}, Umask: -1, ListenPID: true}
+		c, err := l.Start(&spec, []int{0, 1, 2})
+		if err != nil {
+			return 4
+		}
+		var status unix.WaitStatus
+		if _, err := unix.Wait4(c.Pid, &status, 0, nil); err != nil || status != 0 {
+			return 5
+		}
+	}
+	return 0
+}
+
 // ignore ignores a signal until the function that it returns is called.
 func ignore(t *testing.T, s syscall.Signal) func() {
 	t.Helper()

@@ -28,6 +28,7 @@ var roles = map[string]func(args []string) int{
 	"files":      roleFiles,
 	"foreground": roleForeground,
 	"nproc":      roleNproc,
+	"pids":       rolePids,
 }
 
 // eachMode runs a test with children that share our memory, and with such that have a copy.
@@ -229,8 +230,9 @@ func TestStartsDuringAGarbageStorm(t *testing.T) {
 			}
 		}
 		for i := range starts {
-			spec := sh(`[ "$I" = "$1" ] || exit 99; exit $2`, strconv.Itoa(i), strconv.Itoa(i%90))
+			spec := sh(`[ "$I" = "$1" ] && [ "$LISTEN_PID" = $$ ] || exit 99; exit $2`, strconv.Itoa(i), strconv.Itoa(i%90))
 			spec.Env = []string{"PAD=" + strings.Repeat("y", i*10), "I=" + strconv.Itoa(i)}
+			spec.ListenPID = true
 			c, err := l.Start(&spec, []int{0, 1, 2})
 			if err != nil {
 				t.Fatal(err)

@@ -32,6 +32,9 @@ type Spec struct {
 	Foreground bool
 	// NoFile is its RLIMIT_NOFILE. nil: unchanged.
 	NoFile *Rlimit
+	// ListenPID puts LISTEN_PID into the environment, instead of any in Env: the child's own pid in decimal, without which
+	// sd_listen_fds(3) takes no file. The pid is the one that the parent knows it by.
+	ListenPID bool
 }
 
 // Credentials are the real, effective and saved ids of a child. Groups are all its supplementary groups: nil is none.
@@ -57,6 +60,7 @@ const (
 	flagCreds = 1 << iota
 	flagForeground
 	flagNoFile
+	flagListenPID
 	flagsAll = 1<<iota - 1
 )
 
@@ -73,6 +77,9 @@ func (s *Spec) AppendTo(b []byte) []byte {
 	}
 	if s.NoFile != nil {
 		flags |= flagNoFile
+	}
+	if s.ListenPID {
+		flags |= flagListenPID
 	}
 	b = append(b, specVersion, flags, byte(s.Session))
 	b = binary.AppendVarint(b, int64(s.Umask))
@@ -103,7 +110,7 @@ func ParseSpec(b []byte) (Spec, error) {
 	if version != specVersion || flags&^flagsAll != 0 || session > byte(NewGroup) {
 		return Spec{}, errSpec
 	}
-	s := Spec{Session: Session(session), Foreground: flags&flagForeground != 0}
+	s := Spec{Session: Session(session), Foreground: flags&flagForeground != 0, ListenPID: flags&flagListenPID != 0}
 	s.Umask = p.umask()
 	s.Argv = p.strings()
 	s.Env = p.strings()

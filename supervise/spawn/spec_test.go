@@ -12,7 +12,9 @@ var specs = []Spec{
 	{
 		Argv: []string{"sh", "-c", ""}, File: "/proc/self/exe", Path: "/a:/b", Env: []string{"A=1", "B=\xff\x00"}, Dir: "/", Umask: 0o777,
 		Creds: &Credentials{UID: 1, GID: 1<<32 - 1, Groups: []uint32{3, 4}}, Session: NewGroup, Foreground: true, NoFile: &Rlimit{Cur: 1, Max: 1<<64 - 1},
+		ListenPID: true,
 	},
+	{Argv: []string{"a"}, ListenPID: true},
 	{Argv: []string{"x"}, Creds: &Credentials{}, Env: make([]string, 300)},
 }
 
