@@ -40,13 +40,13 @@ func TestTable(t *testing.T) {
 			}
 		}
 	}
-	supported := "status start stop restart once quit hup reload ttin ttou term int kill usr1 usr2 winch alrm pause cont signal logs wait events apply check shutdown version completion up down ps pid history why"
+	supported := "status start stop restart once quit hup reload ttin ttou term int kill usr1 usr2 winch alrm pause cont signal logs wait events apply check shutdown version completion up down ps pid history why replace"
 	for _, name := range strings.Fields(supported) {
 		if v := Lookup(name); v == nil || v.Later {
 			t.Errorf("%s is missing", name)
 		}
 	}
-	for _, name := range strings.Fields("replace scale cancel watch health drain ssh-gate upgrade") {
+	for _, name := range strings.Fields("scale cancel watch health drain ssh-gate upgrade") {
 		if v := Lookup(name); v == nil || !v.Later {
 			t.Errorf("%s should be known and not supported yet", name)
 		}
@@ -150,8 +150,22 @@ func TestVerdict(t *testing.T) {
 			"NOT reloaded, release 41 still serves: check-command exited 255 (nothing was signalled)"},
 		{status.Operation{Verb: "hup", Result: status.Failed, Error: "new workers die at start (exit 255, 96 in 0.8 s)", Hint: "mend the code and run this again"},
 			"reload FAILED, web is DOWN: new workers die at start (exit 255, 96 in 0.8 s); mend the code and run this again"},
-		{status.Operation{Verb: "replace", Result: status.Failed, Serving: true, Generation: 6, Release: "41", Error: "generation 7 answered 500"},
-			"NOT replaced, generation 6 (release 41) still serves: generation 7 answered 500"},
+		{status.Operation{Verb: "replace", Result: status.Failed, Serving: true, Generation: 6, Tried: 7, Release: "41",
+			Error: "generation 7 answered 500 to GET /health for 60 s and was ended"},
+			"NOT reloaded, generation 6 (release 41) still serves: generation 7 answered 500 to GET /health for 60 s and was ended"},
+		{status.Operation{Verb: "hup", As: "replace", Result: status.Failed, Serving: true, Generation: 6, Tried: 7, Error: "generation 7 exited 255 after 0.4 s"},
+			"NOT reloaded, generation 6 still serves: generation 7 exited 255 after 0.4 s"},
+		{status.Operation{Verb: "hup", As: "replace", Result: status.OK, Generation: 7, Tried: 7, Detail: "generation 7, 6 workers new", Ended: at(1.6), Release: "42"},
+			"reloaded, generation 7, 6 workers new in 1.6 s, release 42"},
+		{status.Operation{Verb: "replace", Result: status.OK, Generation: 7, Tried: 7, Detail: "6 workers new", Ended: at(1.6), Release: "42",
+			Warning: "generation 6 (812) still busy after 2m was ended"}, "reloaded, 6 workers new in 1.6 s, release 42; generation 6 (812) still busy after 2m was ended"},
+		{status.Operation{Verb: "replace", Result: status.Failed, Serving: true, Generation: 6, Release: "41", Error: "check-command exited 255 (nothing was started)"},
+			"NOT reloaded, release 41 still serves: check-command exited 255 (nothing was started)"},
+		{status.Operation{Verb: "replace", Result: status.Failed, Tried: 7, Error: "generation 6 exited 1 while generation 7 was tried", Hint: "mend the code and run this again"},
+			"replacement FAILED, web is DOWN: generation 6 exited 1 while generation 7 was tried; mend the code and run this again"},
+		{status.Operation{Verb: "replace", ID: "1a2f", Progress: "generation 7 answers 503, 3 of 6 workers"},
+			"not finished after 20 s and going on, generation 7 answers 503, 3 of 6 workers; verdict: gsvctl wait --op 1a2f"},
+		{status.Operation{Verb: "replace", As: "start", Result: status.OK, Pid: 123, Ended: at(0.4)}, "started, pid 123 in 0.4 s"},
 		{status.Operation{Verb: "hup", ID: "1a2f", Progress: "3 of 6 workers new"},
 			"not finished after 20 s and going on, 3 of 6 workers new; verdict: gsvctl wait --op 1a2f"},
 		{status.Operation{Verb: "restart", Result: status.OK, Pid: 123, Ended: at(0.4)}, "restarted, pid 123 in 0.4 s"},
@@ -182,6 +196,18 @@ func TestSeconds(t *testing.T) {
 	}{{-1, "0 ms"}, {0, "0 ms"}, {0.0994, "99 ms"}, {0.0996, "0.1 s"}, {9.94, "9.9 s"}, {9.96, "10 s"}, {119.4, "119 s"}, {250, "4m10s"}, {277200, "3d5h"}} {
 		if got := Seconds(tt.s); got != tt.want {
 			t.Errorf("%v: got %q, want %q", tt.s, got, tt.want)
+		}
+	}
+}
+
+func TestAgo(t *testing.T) {
+	for _, tt := range []struct {
+		d    time.Duration
+		want string
+	}{{-time.Hour, "0 s ago"}, {59 * time.Second, "59 s ago"}, {time.Minute, "1 min ago"}, {239 * time.Second, "3 min ago"}, {90 * time.Minute, "1 h ago"},
+		{23 * time.Hour, "23 h ago"}, {50 * time.Hour, "2 d ago"}} {
+		if got := Ago(tt.d); got != tt.want {
+			t.Errorf("%v: got %q, want %q", tt.d, got, tt.want)
 		}
 	}
 }
@@ -228,5 +254,42 @@ func TestTableOfServices(t *testing.T) {
 		"d            running    2        -        0         a b\ufffd[2Jc\ufffd, last reload failed, stale\n"
 	if got := string(AppendTable(nil, services, now, false)); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+// TestNoteOfGenerations: the line of a service says which generation serves wherever there is another, or was.
+func TestNoteOfGenerations(t *testing.T) {
+	now := time.Date(2026, 11, 23, 3, 4, 5, 0, time.UTC)
+	failed := &status.Reload{Result: status.Failed, Generation: 7, At: now.Add(-200 * time.Second)}
+	trying, leaving := status.Generation{Generation: 7, Role: status.Trying}, status.Generation{Generation: 5, Role: status.Leaving}
+	for _, tt := range []struct {
+		s    status.Service
+		want string
+	}{
+		{status.Service{LastReload: failed}, "serving 6, 7 failed 3 min ago"},
+		{status.Service{LastReload: failed, Release: "41", Stale: true}, "serving 6, 7 failed 3 min ago, stale, release 41"},
+		{status.Service{LastReload: &status.Reload{Result: status.Failed, Generation: 7}}, "serving 6, 7 failed"},
+		{status.Service{LastReload: &status.Reload{Result: status.OK, Generation: 6}}, "-"},
+		{status.Service{LastReload: &status.Reload{Result: status.Failed}}, "last reload failed"},
+		{status.Service{Generations: []status.Generation{trying}}, "serving 6, trying 7"},
+		{status.Service{Generations: []status.Generation{leaving}}, "serving 6, 5 leaving"},
+		{status.Service{Generations: []status.Generation{{Generation: 4, Role: status.Leaving}, leaving, trying}}, "serving 6, 4 leaving, 5 leaving, trying 7"},
+		{status.Service{Generations: []status.Generation{{Generation: 8, Role: status.Trying}}, LastReload: failed, State: status.Reloading},
+			"serving 6, trying 8, 7 failed 3 min ago"},
+		{status.Service{State: status.Backoff, LastReload: failed}, "generation 7 failed 3 min ago"},
+		{status.Service{State: status.Stopped, LastExit: &status.Exit{Code: 1}, Generations: []status.Generation{leaving}}, "exit 1, generation 5 leaving"},
+		{status.Service{State: status.Starting, Generations: []status.Generation{trying}}, "trying generation 7"},
+	} {
+		tt.s.Generation, tt.s.Ready = 6, tt.s.State == "" || tt.s.State == status.Reloading
+		if tt.s.State == "" {
+			tt.s.State = status.Running
+		}
+		if got := Note(&tt.s, now); got != tt.want {
+			t.Errorf("got %q, want %q", got, tt.want)
+		}
+		failing := tt.s.LastReload != nil && tt.s.LastReload.Result == status.Failed
+		if code := StatusExit(&tt.s); tt.s.Ready && (code == Stale) != (failing || tt.s.Stale) {
+			t.Errorf("%q: exit %d", tt.want, code)
+		}
 	}
 }

@@ -41,7 +41,8 @@ Written from the table in control/verbs.go by ` + "`go test ./control -run Docs 
 ` + "`gsvctl [flags] VERB [NAME…]`" + `. NAME is a service, a glob (` + "`'web*'`" + `) or a group (` + "`@jobs`" + `); ` + "`--all`" + ` is every service. Names and permissions of all are checked
 before anything is done. A verb that changes something waits until it is done and verified, says what happened in one line that names service and
 host, and its exit status is true. "May" is what a user other than root and gsv's own needs in the service's ` + "`[allow]`" + ` table: the verb by name, or
-the role. ` + "`--force`" + ` needs the role all; who may ` + "`hup`" + `, ` + "`start`" + ` or ` + "`restart`" + ` may do so with ` + "`--no-check`" + ` too, and who may ` + "`hup`" + ` sees the log lines of a failed one.
+the role. ` + "`--force`" + ` needs the role all; who may ` + "`hup`" + `, ` + "`replace`" + `, ` + "`start`" + ` or ` + "`restart`" + ` may do so with ` + "`--no-check`" + ` too, and who may ` + "`hup`" + ` or
+` + "`replace`" + ` sees the log lines of a failed one. ` + "`hup`" + ` does not bring ` + "`replace`" + ` along; the hup of a service whose file says ` + "`reload = \"replace\"`" + ` needs ` + "`hup`" + ` alone.
 
 | verb | does | done when | may |
 |---|---|---|---|
@@ -91,7 +92,8 @@ the role. ` + "`--force`" + ` needs the role all; who may ` + "`hup`" + `, ` + "
 
 ` + "`status`" + ` has a line a service: name, state, pid, how long it has been so, restarts that nobody asked for since an operator's last start, and a note:
 what there is to say besides, most urgent first (NOT READY, why, the last exit, the next start, a failed reload, stale, pending changes, release).
-A head line stands above only on a terminal. The states:
+Of replacements it says what serves and what does not: ` + "`serving 6, trying 7`" + ` while generation 7 is to prove itself, ` + "`serving 7, 6 leaving`" + ` until nothing of 6 is left,
+` + "`serving 6, 7 failed 3 min ago`" + ` until a good reload, replace, restart or start. A head line stands above only on a terminal. The states:
 
 | state | means |
 |---|---|
@@ -106,8 +108,11 @@ A head line stands above only on a terminal. The states:
 | fatal | given up: start-limit was reached |
 | invalid | its file is bad and no earlier definition is known |
 
-` + "`ps`" + ` has a line a process: service, ` + "`main` or `worker`" + `, pid, age, RSS, PSS, generation, state as in ps(1), working directory, and the command line as it is
-now. ` + "`history`" + ` has a line an operation that has ended: when it was asked for, service, verb (in brackets what was done in its place), who asked, how long it
+` + "`status NAME`" + ` has a row for each generation beside the one that serves (` + "`trying`" + ` or ` + "`leaving`" + `: pid, workers, since when, what it waits for) and for each held socket:
+connections that wait to be accepted and how many may (of UDP: bytes that wait to be read), and how many found no room since it was bound.
+
+` + "`ps`" + ` has a line a process: service, ` + "`main` or `worker`" + `, or ` + "`trying` or `leaving`" + ` for the main process of such a generation,
+pid, age, RSS, PSS, generation, state as in ps(1), working directory, and the command line as it is now. ` + "`history`" + ` has a line an operation that has ended: when it was asked for, service, verb (in brackets what was done in its place), who asked, how long it
 took, result, id, and what came of it; ` + "`--json`" + ` has the pids of workers and the log lines of failures too. ` + "`events`" + ` has a line an event: when, service, what, and
 more words. What there is not is "-"; columns are parted by two blanks or more, and the last may have single ones. A verdict is one line whatever is
 told in it, and on a terminal nobody's control characters reach it.
@@ -150,7 +155,7 @@ Every verb that changes a service is ` + "`POST /v1/services/NAME/VERB`" + `; th
 
     GET  /v1                                     what gsv is
     GET  /v1/services                            every service that the caller may see; as text/plain: a table
-    GET  /v1/services/NAME                       one, with its main process and workers; their command lines and directories for who may read it
+    GET  /v1/services/NAME                       one, with its processes and held sockets; command lines and directories for who may read it
     POST /v1/services                            {"verb":"hup","names":["web*","@jobs"]} or "all":true: one verb on several, all checked before anything
                                                  is done; answered with lines of {"operation":…} or {"problem":…}, each operation again as it goes on
     GET  /v1/services/NAME/wait?for=ready        answers when it is ready, running or stopped; timeout=20s bounds it

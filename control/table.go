@@ -77,7 +77,10 @@ func Note(s *status.Service, now time.Time) string {
 	if s.NextStart != nil {
 		parts = append(parts, "next start "+Until(*s.NextStart, now))
 	}
-	if s.LastReload != nil && s.LastReload.Result == status.Failed {
+	if text := generations(s, now); text != "" {
+		parts = append(parts, text)
+	}
+	if r := s.LastReload; r != nil && r.Result == status.Failed && r.Generation == 0 {
 		parts = append(parts, "last reload failed")
 	}
 	if s.Stale {
@@ -94,6 +97,37 @@ func Note(s *status.Service, now time.Time) string {
 	}
 	if len(parts) == 0 {
 		return "-"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// generations tells of a service that has more than the one that serves, or whose last replacement failed: "serving 6, trying 7",
+// "serving 7, 6 leaving", "serving 6, 7 failed 3 min ago". "" where there is nothing to tell.
+func generations(s *status.Service, now time.Time) string {
+	var parts []string
+	number := "generation "
+	if s.Serves() && s.Generation > 0 {
+		number = ""
+		parts = append(parts, "serving "+strconv.Itoa(s.Generation))
+	}
+	serving := len(parts)
+	for i := range s.Generations {
+		n := number + strconv.Itoa(s.Generations[i].Generation)
+		if role := s.Generations[i].Role; role == status.Trying {
+			parts = append(parts, role+" "+n)
+		} else {
+			parts = append(parts, n+" "+role)
+		}
+	}
+	if r := s.LastReload; r != nil && r.Result == status.Failed && r.Generation != 0 {
+		text := number + strconv.Itoa(r.Generation) + " failed"
+		if !r.At.IsZero() {
+			text += " " + Ago(now.Sub(r.At))
+		}
+		parts = append(parts, text)
+	}
+	if len(parts) == serving {
+		return ""
 	}
 	return strings.Join(parts, ", ")
 }

@@ -70,9 +70,10 @@ var verbs = []Verb{
 		Doc: "start it, but not again when it ends", Done: "it is ready; of a oneshot: it has ended"},
 	{Name: "hup", Aliases: []string{"reload"}, Role: Operator, Letter: 'h', Flags: []string{"or-start", "no-check"}, Past: "reloaded", Noun: "reload",
 		Doc:  "graceful reload by the service's own method",
-		Done: "every worker that was there before is gone and the new ones have settled; without workers: the main process caught the signal, lives and is ready"},
-	{Name: "replace", Role: Operator, Past: "replaced", Noun: "replacement", Args: Names, Later: true,
-		Doc: "a new generation on the held sockets, then the old one goes", Done: "the new generation is ready and the old one gone"},
+		Done: "every worker that was there before (by replace and usr2 the main process too) is gone and the new ones have settled; without workers: the main process caught the signal, lives and is ready"},
+	{Name: "replace", Role: Operator, Flags: []string{"or-start", "no-check"}, Past: "reloaded", Noun: "replacement",
+		Doc:  "a new generation beside the one that serves, on the same held sockets; once it is ready the old one goes; if it fails, it is ended and the old one serves on",
+		Done: "the new generation is ready and nothing of the old one is left"},
 	{Name: "ttin", Role: Operator, Flags: []string{"n", "no-check"}, Past: "ttin done", Noun: "ttin",
 		Doc: "N more workers (default 1); remembered over reloads, restarts and crashes; those that do not settle are taken back", Done: "the count of workers is as asked, and all have settled"},
 	{Name: "ttou", Role: Operator, Flags: []string{"n"}, Past: "ttou done", Noun: "ttou",
@@ -188,6 +189,7 @@ type Habit struct{ Word, Use string }
 var habits = []Habit{
 	{"update", "apply"}, {"reread", "apply"}, {"daemon-reload", "apply"},
 	{"tail", "logs"}, {"list", "status"}, {"graceful", "hup"}, {"exit", "shutdown"},
+	{"deploy", "hup"}, {"rolling-restart", "hup"}, {"phased-restart", "hup"}, {"swap", "replace"}, {"graceful-upgrade", "replace"},
 }
 
 // Habits is every such word.

@@ -85,7 +85,7 @@ func bad(b *strings.Builder, row *Verb, op *status.Operation) {
 		past := row.Past
 		b.WriteString("NOT " + past + ", ")
 		switch {
-		case op.Release != "" && row.Name == "replace":
+		case op.Tried != 0 && op.Generation > 0 && op.Release != "":
 			fmt.Fprintf(b, "generation %d (release %s) ", op.Generation, op.Release)
 		case op.Release != "":
 			b.WriteString("release " + op.Release + " ")
@@ -134,6 +134,20 @@ func Until(at, now time.Time) string {
 		return "in " + Seconds(d.Seconds())
 	}
 	return "now"
+}
+
+// Ago says how long since something was, in its greatest unit: "12 s ago", "3 min ago", "5 h ago", "3 d ago".
+func Ago(d time.Duration) string {
+	s := int64(max(d, 0) / time.Second)
+	switch {
+	case s < 60:
+		return strconv.FormatInt(s, 10) + " s ago"
+	case s < 3600:
+		return strconv.FormatInt(s/60, 10) + " min ago"
+	case s < 86400:
+		return strconv.FormatInt(s/3600, 10) + " h ago"
+	}
+	return strconv.FormatInt(s/86400, 10) + " d ago"
 }
 
 // Age shows how long something has lasted, in its two greatest units: "12s", "4m10s", "3h5m", "3d4h".

@@ -79,7 +79,11 @@ func parse(args []string) (*command, error) {
 		return cmd, nil
 	}
 	if cmd.verb.Later {
-		return nil, &usageError{text: word + ": not supported yet"}
+		u := &usageError{text: word + ": not supported yet"}
+		if word == "upgrade" && len(words) > 0 {
+			u.hint = "it is about gsv itself; a new release of a service: gsvctl hup " + strings.Join(words, " ")
+		}
+		return nil, u
 	}
 	return cmd, cmd.check()
 }

@@ -115,6 +115,11 @@ func TestVerdicts(t *testing.T) {
 		switch {
 		case r.Verb == "ttou":
 			op.Detail = "3 workers (4-1)"
+		case r.Verb == "replace" && r.Service == "web":
+			op.Generation, op.Tried, op.Detail, op.Release = 7, 7, "generation 7, 6 workers new", "42"
+		case r.Verb == "replace":
+			op.Result, op.Generation, op.Tried, op.Release, op.Log = status.Failed, 6, 7, "41", []string{"cannot connect"}
+			op.Error = "generation 7 answered 500 to GET /health for 60 s and was ended"
 		case r.Verb == "hup" && r.Service == "web":
 			op.Detail, op.Release = "6 workers new", "42"
 		case r.Verb == "hup":
@@ -176,7 +181,11 @@ func TestVerdicts(t *testing.T) {
 		{"ttin -n3 web", 0, "web@app01: ttin done, pid 123 in 1.6 s\n", ""},
 		{"hup -- web", 0, "reloaded", ""},
 		{"ttou web", 0, "web@app01: ttou done, 3 workers (4-1) in 1.6 s\n", ""},
-		{"replace web", 2, "", "not supported yet"},
+		{"replace web", 0, "web@app01: reloaded, generation 7, 6 workers new in 1.6 s, release 42\n", ""},
+		{"replace db", 1, "", "db@app01: NOT reloaded, generation 6 (release 41) still serves: generation 7 answered 500 to GET /health for 60 s and was ended\n  | cannot connect\n"},
+		{"replace --all", 1, "web@app01: reloaded, generation 7", "db@app01: NOT reloaded, generation 6"},
+		{"replace db --json", 1, `"tried":7`, ""},
+		{"-q replace web", 0, "", ""},
 	} {
 		s.expect(t, tt.line, tt.code, tt.out, tt.err)
 	}
@@ -361,7 +370,9 @@ func TestCompletion(t *testing.T) {
 		want  []string
 		not   string
 	}{
-		{[]string{"__complete", "re"}, []string{"restart\t", "reload\t"}, "replace"},
+		{[]string{"__complete", "re"}, []string{"restart\t", "reload\t", "replace\t"}, "hup"},
+		{[]string{"__complete", "replace", "--"}, []string{"--or-start\t", "--no-check\t", "--timeout\t"}, "--reset"},
+		{[]string{"__complete", "replace", "w"}, []string{"web\t"}, "db"},
 		{[]string{"__complete", "hup", "w"}, []string{"web\trunning 1m"}, "db"},
 		{[]string{"__complete", "hup", ""}, []string{"web\t", "db\t", "@back\tgroup"}, ""},
 		{[]string{"__complete", "hup", "--t"}, []string{"--timeout\t"}, "--reset"},
@@ -370,7 +381,7 @@ func TestCompletion(t *testing.T) {
 		{[]string{"__complete", "signal", "USR1", "w"}, []string{"web\t"}, "USR"},
 		{[]string{"__complete", "completion", ""}, []string{"bash\t", "zsh\t", "fish\t"}, ""},
 		{[]string{"__complete", "xyzzy", ""}, nil, "web"},
-		{[]string{"__complete"}, []string{"status\t"}, "replace"},
+		{[]string{"__complete"}, []string{"status\t", "replace\t"}, "scale"},
 	} {
 		code, out, err := s.call(tt.words...)
 		for _, want := range tt.want {

@@ -239,7 +239,7 @@ func TestStatusOfReloads(t *testing.T) {
 func TestNoCheck(t *testing.T) {
 	s := newSite(t, "web")
 	s.Requests = make(chan status.Request, 10)
-	for _, line := range []string{"hup --no-check web", "start --no-check web", "restart web --no-check", "hup --no-check --all"} {
+	for _, line := range []string{"hup --no-check web", "start --no-check web", "restart web --no-check", "hup --no-check --all", "replace --no-check web"} {
 		s.expect(t, line, 0, "web@app01: ", "")
 		if r := <-s.Requests; !r.NoCheck {
 			t.Errorf("%s asked for %+v", line, r)

@@ -14,7 +14,7 @@ import (
 type ask struct {
 	verb    *control.Verb
 	force   bool // refused things too: takes role "all"
-	orStart bool // hup that may become a start: takes both
+	orStart bool // hup or replace that may become a start: takes both
 }
 
 // permitted decides who may do what; nothing else does. It knows the verb's row, the service's [allow] table (nil for what is about gsv as a

@@ -35,6 +35,15 @@ func TestPermitted(t *testing.T) {
 		{name: "the verb", allow: map[string][]string{"hup": mine}, verb: "hup", want: true},
 		{name: "its alias", allow: map[string][]string{"reload": mine}, verb: "hup", want: true},
 		{name: "another verb", allow: map[string][]string{"hup": mine}, verb: "stop"},
+		{name: "hup does not replace", allow: map[string][]string{"hup": mine}, verb: "replace"},
+		{name: "nor does reload", allow: map[string][]string{"reload": mine, "restart": mine, "usr2": mine}, verb: "replace"},
+		{name: "replace does not hup", allow: map[string][]string{"replace": mine}, verb: "hup"},
+		{name: "replace by name", allow: map[string][]string{"replace": mine}, verb: "replace", want: true},
+		{name: "operate replaces", allow: map[string][]string{"operate": mine}, verb: "replace", want: true},
+		{name: "read does not", allow: map[string][]string{"read": mine}, verb: "replace"},
+		{name: "replace that may start needs both", allow: map[string][]string{"replace": mine}, verb: "replace", start: true},
+		{name: "and has both, to replace", allow: map[string][]string{"replace": mine, "start": mine}, verb: "replace", start: true, want: true},
+		{name: "status comes with replace", allow: map[string][]string{"replace": mine}, verb: "status", want: true},
 		{name: "status comes with any verb", allow: map[string][]string{"hup": mine}, verb: "status", want: true},
 		{name: "wait comes with any verb", allow: map[string][]string{"hup": mine}, verb: "wait", want: true},
 		{name: "logs do not", allow: map[string][]string{"hup": mine}, verb: "logs"},
@@ -181,9 +190,10 @@ func needRoot(t *testing.T) {
 // TestOtherUser: what the kernel says of the caller is what counts, supplementary groups and all.
 func TestOtherUser(t *testing.T) {
 	needRoot(t)
-	f := servertest.New("db", "shop", "web")
+	f := servertest.New("db", "shop", "side", "web")
 	f.Allows = map[string]map[string][]string{
 		"web":  {"hup": {fmt.Sprint(otherUID)}},
+		"side": {"replace": {fmt.Sprint(otherUID)}},
 		"shop": {"operate": {fmt.Sprintf("@%d", otherGroup)}},
 		"db":   {"all": {"root", "@0"}},
 	}
@@ -213,6 +223,13 @@ func TestOtherUser(t *testing.T) {
 		{"GET", "/v1/services/web/logs", "", "403"},
 		{"POST", "/v1/services/web/stop", "", "403"},
 		{"POST", "/v1/services/web/hup", `{"or_start":true}`, "403"},
+		{"POST", "/v1/services/web/replace", "", "403"},
+		{"POST", "/v1/services/side/replace", `{"no_check":true}`, "200"},
+		{"POST", "/v1/services/side/replace", `{"or_start":true}`, "403"},
+		{"POST", "/v1/services/side/hup", "", "403"},
+		{"GET", "/v1/services/side", "", "200"},
+		{"GET", "/v1/services/side/logs", "", "403"},
+		{"POST", "/v1/services/shop/replace", `{"or_start":true}`, "200"},
 		{"POST", "/v1/services/shop/stop", "", "200"},
 		{"GET", "/v1/services/shop/logs", "", "200"},
 		{"POST", "/v1/services/shop/kill", "", "403"},
@@ -255,13 +272,17 @@ func TestOtherUser(t *testing.T) {
 		}
 	}
 	// The log lines in another's operation are for those who may read logs, or do the same.
-	for id, verb := range map[string]string{"roots-hup": "hup", "roots-stop": "stop"} {
-		if _, err := f.Do(t.Context(), status.Request{ID: id, Verb: verb, Service: "web"}); err != nil {
+	for _, tt := range []struct {
+		verb, as, service string
+		may               bool
+	}{{"hup", "", "web", true}, {"hup", "replace", "web", true}, {"stop", "", "web", false}, {"replace", "", "web", false}, {"replace", "", "side", true}, {"hup", "replace", "side", false}} {
+		verb, may := tt.verb, tt.may
+		id := "roots-" + verb + tt.as + "-" + tt.service
+		if _, err := f.Do(t.Context(), status.Request{ID: id, Verb: verb, Service: tt.service}); err != nil {
 			t.Fatal(err)
 		}
-		f.Finish(id, func(op *status.Operation) { op.Result, op.Log = status.Failed, []string{"a secret"} })
+		f.Finish(id, func(op *status.Operation) { op.As, op.Result, op.Log = tt.as, status.Failed, []string{"a secret"} })
 		got, waited := asOther(t, path, "GET", "/v1/operations/"+id, ""), asOther(t, path, "GET", "/v1/operations/"+id+"?wait=true", "")
-		may := verb == "hup"
 		if !strings.HasPrefix(got, "HTTP/1.1 200") || strings.Contains(got, "a secret") != may || strings.Contains(waited, "a secret") != may {
 			t.Errorf("sees of root's %s: %s\n%s", verb, got, waited)
 		}
