@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"cmp"
+	"fmt"
 	"strings"
 
 	"gsv/control"
@@ -75,7 +76,10 @@ func (c *cli) operation(op *status.Operation) []string {
 
 // cameOf is what there is to say of how an operation ended.
 func cameOf(op *status.Operation) string {
-	if op.Result != status.OK {
+	switch {
+	case op.Result != status.OK && op.Tried != 0 && op.Serving && op.Generation > 0:
+		return fmt.Sprintf("generation %d still serves: %s", op.Generation, cmp.Or(op.Error, fmt.Sprintf("generation %d failed", op.Tried)))
+	case op.Result != status.OK:
 		return cmp.Or(op.Error, "-")
 	}
 	var parts []string

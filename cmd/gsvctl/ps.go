@@ -17,10 +17,12 @@ import (
 func (c *cli) ps(cmd *command) int {
 	var shown []status.Service
 	code := c.each(cmd, func(s *status.Service) int {
+		if s.Pid != 0 || len(s.Generations) > 0 {
+			shown = append(shown, *s)
+		}
 		if s.Pid == 0 {
 			return c.noProcess(s)
 		}
-		shown = append(shown, *s)
 		return control.Done
 	})
 	switch {
@@ -85,7 +87,8 @@ func (c *cli) noProcess(s *status.Service) int {
 }
 
 // processes writes columns that stay the same: service, role, pid, age, RSS, PSS, generation, state, working directory, and what the process
-// calls itself, which may be of several words. What there is not is "-".
+// calls itself, which may be of several words. What there is not is "-". Only one process is "main": that of a generation beside the one that
+// serves has the role of its generation.
 func (c *cli) processes(w io.Writer, services []status.Service) {
 	rows := [][]string{{"NAME", "ROLE", "PID", "AGE", "RSS", "PSS", "GEN", "S", "DIRECTORY", "COMMAND"}}
 	for i := range services {
@@ -94,9 +97,16 @@ func (c *cli) processes(w io.Writer, services []status.Service) {
 		if s.Main != nil {
 			main = *s.Main
 		}
-		rows = append(rows, c.process(s.Name, "main", &main))
-		for j := range s.Workers {
-			rows = append(rows, c.process(s.Name, "worker", &s.Workers[j]))
+		own, others := crews(s)
+		if main.Pid != 0 {
+			rows = append(rows, c.process(s.Name, "main", &main))
+		}
+		rows = append(rows, c.workers(s.Name, own)...)
+		for j := range others {
+			if others[j].main.Pid != 0 {
+				rows = append(rows, c.process(s.Name, others[j].role, &others[j].main))
+			}
+			rows = append(rows, c.workers(s.Name, others[j].workers)...)
 		}
 	}
 	if !c.colour {
@@ -105,13 +115,21 @@ func (c *cli) processes(w io.Writer, services []status.Service) {
 	columns(w, rows)
 }
 
+// workers is a row each.
+func (c *cli) workers(service string, workers []status.Worker) (rows [][]string) {
+	for i := range workers {
+		rows = append(rows, c.process(service, "worker", &workers[i]))
+	}
+	return rows
+}
+
 // process is the row of a process.
 func (c *cli) process(service, role string, p *status.Worker) []string {
 	return []string{service, role, strconv.Itoa(p.Pid), age(p.Started, c.now()), size(p.RSS), size(p.PSS), strconv.Itoa(p.Generation),
 		cmp.Or(p.State, "-"), word(c.safe(p.Cwd)), cmp.Or(c.line(p.Command), "-")}
 }
 
-// columns writes rows of cells, each column but the last as wide as its widest cell and two blanks.
+// columns writes rows of cells, each but a row's last as wide as the widest of its column and two blanks.
 func columns(w io.Writer, rows [][]string) {
 	var widths []int
 	for _, row := range rows {
@@ -119,7 +137,9 @@ func columns(w io.Writer, rows [][]string) {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[i] = max(widths[i], len([]rune(cell)))
+			if i < len(row)-1 {
+				widths[i] = max(widths[i], len([]rune(cell)))
+			}
 		}
 	}
 	for _, row := range rows {

@@ -127,6 +127,10 @@ func (c *cli) details(w io.Writer, s *status.Service) {
 	row("ready", "%s", ready)
 	row("since", "%s", s.Since.Format(time.RFC3339))
 	row("generation", "%d", s.Generation)
+	c.generations(row, s)
+	if text := statusText(s); text != "" {
+		row("status", "%s", text)
+	}
 	switch {
 	case s.Preset == "" || s.Preset == "none":
 	case s.Detected:
@@ -140,6 +144,7 @@ func (c *cli) details(w io.Writer, s *status.Service) {
 	if len(s.Listen) > 0 {
 		row("listen", "%s", strings.Join(s.Listen, " "))
 	}
+	c.sockets(w, s)
 	if s.Release != "" {
 		row("release", "%s", s.Release)
 	}
@@ -179,6 +184,10 @@ func (c *cli) details(w io.Writer, s *status.Service) {
 	}
 	columns(w, rows)
 }
+
+// statusText is what the service says of itself, made harmless wherever it is shown: any of its processes may have written it, and what a
+// pipe carries is shown on a terminal too.
+func statusText(s *status.Service) string { return strings.TrimSpace(control.Harmless(s.StatusText)) }
 
 // fileProblem shows what is wrong with the service file.
 func (c *cli) fileProblem(w io.Writer, s *status.Service) {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,6 +71,12 @@ func lasting(verb string) bool {
 func reasons(s *status.Service, failed *status.Operation, now time.Time) []string {
 	said := []string{stateOf(s, now)}
 	say := func(format string, args ...any) { said = append(said, sentence(fmt.Sprintf(format, args...))) }
+	if text := statusText(s); text != "" && s.State.Alive() {
+		say("It says of itself: %s", text)
+	}
+	for i := range s.Generations {
+		say("%s", generationText(&s.Generations[i], now))
+	}
 	if e := s.LastExit; e != nil && s.State != status.Invalid {
 		say("Its last run ended %s ago: %s", control.Age(now.Sub(e.At)), control.ExitText(e))
 	}
@@ -79,7 +86,11 @@ func reasons(s *status.Service, failed *status.Operation, now time.Time) []strin
 		if failed != nil && failed.ID == r.Operation {
 			why, by = cmp.Or(failed.Error, why), cmp.Or(failed.By.User, by)
 		}
-		say("The last reload%s failed %s ago, after %s (operation %s): %s", from(by), control.Age(now.Sub(r.At)), control.Seconds(r.Seconds), r.Operation,
+		still := ""
+		if r.Generation != 0 && s.Serves() {
+			still = fmt.Sprintf(", and generation %d serves on", s.Generation)
+		}
+		say("The last reload%s failed %s ago, after %s (operation %s)%s: %s", from(by), control.Age(now.Sub(r.At)), control.Seconds(r.Seconds), r.Operation, still,
 			cmp.Or(why, "why is not known any more"))
 	case failed != nil:
 		say("The last %s%s failed %s ago, after %s (operation %s): %s", failed.Verb, from(failed.By.User), control.Age(now.Sub(failed.Ended)),
@@ -121,7 +132,7 @@ func stateOf(s *status.Service, now time.Time) string {
 	if s.Pid > 0 {
 		parts = append(parts, fmt.Sprintf("pid %d", s.Pid))
 	}
-	if n := len(s.Workers); n > 0 {
+	if own, _ := crews(s); len(own) > 0 {
 		parts = append(parts, workers(s)+" workers")
 	}
 	if s.Generation > 0 {
@@ -172,17 +183,24 @@ func todo(s *status.Service, failed *status.Operation) string {
 	case failed != nil && failed.Hint != "":
 		return failed.Hint
 	case failedReload:
-		return "mend the code, then gsvctl hup " + name
+		return "mend the code, then gsvctl " + verb + " " + name
 	case starts:
 		return "mend it, then gsvctl " + verb + " " + name
 	}
 	switch {
+	case s.Stale && !s.Pending && s.State == status.Running && holds(s):
+		return "gsvctl replace " + name
 	case s.Stale, s.Pending:
 		return "gsvctl restart " + name
 	case s.FileProblem != "":
 		return "mend its service file, then gsvctl apply"
 	}
 	return ""
+}
+
+// holds says whether gsv holds sockets for the service, so that it can be replaced while it serves.
+func holds(s *status.Service) bool {
+	return slices.ContainsFunc(s.Sockets, func(k status.Socket) bool { return k.Held })
 }
 
 // again is how the hint of an operation ends that is to be repeated.
@@ -212,7 +230,8 @@ func sentence(text string) string {
 
 // workers is how many there are, and how that came about where somebody asked for more or fewer: "6 (4+2)".
 func workers(s *status.Service) string {
-	n := len(s.Workers)
+	own, _ := crews(s)
+	n := len(own)
 	if s.Scale == 0 {
 		return fmt.Sprint(n)
 	}
