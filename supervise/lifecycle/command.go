@@ -10,7 +10,7 @@ func (m *machine) command(c Command) error {
 		m.down(c)
 	case DoSignal:
 		return m.signal(c)
-	case DoReload:
+	case DoReload, DoReplace:
 		return m.askReload(c)
 	case DoScale:
 		return m.askScale(c)
@@ -20,7 +20,7 @@ func (m *machine) command(c Command) error {
 
 // begin serves start, once and restart, which the check-command comes before.
 func (m *machine) begin(c Command) {
-	starts := c.Verb == DoRestart || len(m.s.Runs) == 0 || m.s.Phase() == Stopping
+	starts := c.Verb == DoRestart || m.s.Current() == nil || m.s.Phase() == Stopping
 	if m.p.Check && !c.NoCheck && c.Op != "" && starts {
 		m.wait(Op{ID: c.Op, Verb: c.Verb, Checking: true, Reset: c.Reset})
 		m.emit(Check{Op: c.Op})
@@ -31,6 +31,7 @@ func (m *machine) begin(c Command) {
 
 // up serves start, once and restart.
 func (m *machine) up(c Command) {
+	phase := m.s.Phase()
 	m.supersede(DoStop, DoQuit)
 	m.s.Want = Up
 	if c.Reset {
@@ -39,18 +40,20 @@ func (m *machine) up(c Command) {
 	if c.Verb == DoOnce {
 		m.s.Want = Once
 	}
-	phase := m.s.Phase()
 	next := m.s.Gen + 1
 	switch {
-	case len(m.s.Runs) == 0:
+	case phase == Stopping:
+		m.s.Again = m.s.Current() == nil
+		for i := range m.s.Runs {
+			m.insist(&m.s.Runs[i])
+		}
+	case m.s.Current() == nil:
 		m.s.Failures, m.s.Starts = 0, nil
 		m.start()
-	case phase == Stopping:
-		m.insist(&m.s.Runs[len(m.s.Runs)-1])
 	case c.Verb == DoRestart:
 		m.supersede(DoReload)
 		m.dropScaling()
-		m.stop(&m.s.Runs[len(m.s.Runs)-1], Asked, m.p.Stop)
+		m.stopAll(m.p.Stop, true)
 	case phase == Running && m.s.Ailing != "":
 		m.emitFinish(c.Op, Failed, m.s.Ailing)
 		return
@@ -68,7 +71,7 @@ func (m *machine) down(c Command) {
 	m.supersede(DoStart, DoOnce, DoRestart, DoReload, DoScale)
 	m.s.Want = Down
 	m.s.RetryAt = time.Time{}
-	m.s.Idle = Stopped
+	m.s.Idle, m.s.Again = Stopped, false
 	if len(m.s.Runs) == 0 {
 		m.emitFinish(c.Op, Done, "")
 		if m.p.Main {
@@ -76,19 +79,25 @@ func (m *machine) down(c Command) {
 		}
 		return
 	}
-	sequence := m.p.Stop
 	if c.Verb == DoQuit {
-		sequence = m.p.Quit
+		m.stopAll(m.p.Quit, false)
+	} else {
+		m.stopAll(m.p.Stop, true)
 	}
+	m.wait(Op{ID: c.Op, Verb: c.Verb})
+}
+
+// stopAll stops every run. hasten: those that are being stopped gracefully too,
+// by what comes after that.
+func (m *machine) stopAll(sequence []StopStep, hasten bool) {
 	for i := range m.s.Runs {
 		r := &m.s.Runs[i]
-		hasten := c.Verb == DoStop && len(r.Stop) > 0 && r.Stop[0] == m.p.Quit[0] && r.Stop[0] != m.p.Stop[0]
-		if r.Phase != Stopping || hasten {
+		graceful := len(r.Stop) > 0 && r.Stop[0] == m.p.Quit[0] && r.Stop[0] != m.p.Stop[0]
+		if r.Phase != Stopping || hasten && graceful {
 			m.stop(r, Asked, sequence)
 		}
 		m.insist(r)
 	}
-	m.wait(Op{ID: c.Op, Verb: c.Verb})
 }
 
 func (m *machine) signal(c Command) error {

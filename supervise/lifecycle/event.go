@@ -20,6 +20,7 @@ const (
 	DoSignal              // one signal to the main process, nothing else: done when delivered
 	DoReload              // replace the workers by new ones; a service that is wanted but down is started
 	DoScale               // so many workers more, or fewer
+	DoReplace             // as DoReload, by a new run beside the current one
 )
 
 // Command is an operator's wish. Its Op may be empty: then nobody waits for
@@ -62,6 +63,24 @@ type Delivered struct {
 	Err string
 }
 
+// Succeeded says that run Gen's main process has started its own successor, Next.
+type Succeeded struct {
+	Gen  int
+	Next Proc
+}
+
+// Overdue names what is left of run Gen, which has had its time to go.
+type Overdue struct {
+	Gen   int
+	Procs []Proc
+}
+
+// Extend gives run Gen until then for what it does: to be ready, or to end.
+type Extend struct {
+	Gen   int
+	Until time.Time
+}
+
 // Changed says that the policy is another one now.
 type Changed struct{}
 
@@ -95,6 +114,7 @@ type Surveyed struct {
 type Census struct {
 	Gen     int
 	Workers []Worker
+	Solo    bool   // there are none, and the main process does their work
 	Queue   int    // connections that wait to be accepted
 	Ended   string // how the last worker that ended has ended, where that is known
 }
@@ -114,6 +134,9 @@ type Ailing struct {
 	Why string
 }
 
+func (Succeeded) event() {}
+func (Overdue) event()   {}
+func (Extend) event()    {}
 func (Checked) event()   {}
 func (Surveyed) event()  {}
 func (Census) event()    {}
@@ -133,6 +156,19 @@ type Effect interface{ effect() }
 
 // StartRun asks for a process: run Gen.
 type StartRun struct{ Gen int }
+
+// Adopt makes a process that is there the main process of run Gen.
+type Adopt struct {
+	Gen  int
+	Proc Proc
+}
+
+// Serve says that run Gen is the current one from now on.
+type Serve struct{ Gen int }
+
+// Name asks what is left of run Gen, before it is ended for its being late: answer
+// with Overdue.
+type Name struct{ Gen int }
 
 // Kill sends a signal to run Gen: to its main process, or to its whole group.
 // Op is set where an operation waits for the delivery: answer with Delivered.
@@ -197,6 +233,9 @@ const (
 // Shutdown says that gsv shall end, because this service has.
 type Shutdown struct{}
 
+func (Adopt) effect()     {}
+func (Serve) effect()     {}
+func (Name) effect()      {}
 func (Check) effect()     {}
 func (Survey) effect()    {}
 func (RunReload) effect() {}

@@ -40,6 +40,8 @@ func fuzzPolicy(kind uint16) Policy {
 	if kind&16384 != 0 {
 		p.DrainTimeout = 0
 	}
+	p.Method = Method(kind >> 14 % 3)
+	p.ByWorkers = p.Probe && p.Workers && kind&32768 != 0
 	return p
 }
 
@@ -61,9 +63,17 @@ func (h *history) happen(i int, b byte) {
 	}
 	jitter := float64(int8(b)) / 128
 	var ev Event
-	switch b % 22 {
+	switch b % 26 {
 	case 0, 1, 2, 3, 4:
-		ev = Command{Op: id, Verb: Verb(b % 22)}
+		ev = Command{Op: id, Verb: Verb(b % 26)}
+	case 22:
+		ev = Command{Op: id, Verb: DoReplace}
+	case 23:
+		ev = Succeeded{Gen: gen, Next: Proc{Pid: 1000 + i, Start: 1}}
+	case 24:
+		ev = Overdue{Gen: gen, Procs: []Proc{{Pid: 99, Start: 1}}}
+	case 25:
+		ev = Extend{Gen: gen, Until: h.now.Add(time.Duration(b) * time.Second)}
 	case 5:
 		ev = Command{Op: id, Verb: DoSignal, Signal: syscall.SIGUSR1}
 	case 6:
@@ -95,7 +105,7 @@ func (h *history) happen(i int, b byte) {
 	case 16:
 		ev = Checked{Op: h.pending(), Err: h.err(b)}
 	case 17:
-		ev = Surveyed{Op: h.pending(), Err: h.err(b), Signal: syscall.SIGHUP, Workers: h.crew(b), Need: len(h.crew(b)), Restart: b == 17+22*9, Back: syscall.SIGTTOU,
+		ev = Surveyed{Op: h.pending(), Err: h.err(b), Signal: syscall.SIGHUP, Workers: h.crew(b), Need: len(h.crew(b)), Restart: b == 17+26*8, Back: syscall.SIGTTOU,
 			Steady: int(b>>6) & 3, Crew: Crew{Died: int(b >> 7)}}
 	case 18:
 		ev = Delivered{Op: h.pending(), Err: h.err(b)}
@@ -188,6 +198,15 @@ func (h *history) carryOut(ev any, effects []Effect) {
 				h.t.Fatalf("%#v: gen %d started again", ev, e.Gen)
 			}
 			h.newest = e.Gen
+		case Adopt:
+			if e.Gen <= h.newest {
+				h.t.Fatalf("%#v: gen %d given again", ev, e.Gen)
+			}
+			h.newest = e.Gen
+		case Serve:
+			if r := h.s.Current(); r == nil || r.Gen < e.Gen {
+				h.t.Fatalf("%#v: run %d shall serve, and does not: %+v", ev, e.Gen, h.s)
+			}
 		case Kill:
 			if !h.kept[e.Gen] {
 				h.t.Fatalf("%#v: signal to run %d, which is gone", ev, e.Gen)
@@ -204,14 +223,31 @@ func (h *history) carryOut(ev any, effects []Effect) {
 			delete(h.kept, gen)
 		}
 	}
-	if len(h.s.Runs) > 1 {
-		h.t.Fatalf("%#v: %d runs", ev, len(h.s.Runs))
-	}
+	h.roles(ev)
 	if len(h.waiting) != len(h.s.Ops) {
 		h.t.Fatalf("%#v: %d operations wait, the state knows %d", ev, len(h.waiting), len(h.s.Ops))
 	}
 	h.goesOn(ev)
 	h.changing(ev)
+}
+
+// roles checks that one run serves and one at most is tried, and that those that
+// leave are being ended.
+func (h *history) roles(ev any) {
+	n := map[Role]int{}
+	for _, r := range h.s.Runs {
+		n[r.Role]++
+		if r.Role == Leaving && r.Phase != Stopping {
+			h.t.Fatalf("%#v: run %d is to leave, and is not ended: %+v", ev, r.Gen, r)
+		}
+	}
+	if n[Serving] > 1 || n[Trying] > 1 {
+		h.t.Fatalf("%#v: too many runs: %+v", ev, h.s.Runs)
+	}
+	rl := h.s.Reload
+	if t := h.s.Tried(); t != nil && (rl == nil || rl.Next != t.Gen || rl.Stage != Proposed || n[Serving] == 0) {
+		h.t.Fatalf("%#v: run %d is tried, and nobody asked: %+v", ev, t.Gen, h.s)
+	}
 }
 
 // goesOn checks that something will happen: a service that should move has a
@@ -232,7 +268,7 @@ func (h *history) goesOn(ev any) {
 			h.t.Fatalf("%#v: %v, but wanted down", ev, s.Phase())
 		}
 	case Stopping:
-		r := s.Runs[0]
+		r := s.Runs[len(s.Runs)-1]
 		if r.Deadline.IsZero() && (len(r.Stop) != 1 || r.Stop[0].Signal != syscall.SIGKILL) {
 			h.t.Fatalf("%#v: stopping without end: %+v", ev, r)
 		}
@@ -262,10 +298,10 @@ func (h *history) changing(ev any) {
 		return n
 	}
 	if rl := s.Reload; rl != nil {
-		if !hasRun(s, rl.Gen) || waits(DoReload) == 0 {
+		if !hasRun(s, rl.run()) || waits(DoReload) == 0 {
 			h.t.Fatalf("%#v: a reload of nothing, or for nobody: %+v", ev, rl)
 		}
-		if rl.Stage >= Proving && rl.Deadline.IsZero() && (rl.Stage != Draining || h.p.DrainTimeout > 0) {
+		if rl.Stage >= Proving && rl.Stage != Taken && !rl.Failing && rl.Deadline.IsZero() && (rl.Stage != Draining || h.p.DrainTimeout > 0) {
 			h.t.Fatalf("%#v: a reload without end: %+v", ev, rl)
 		}
 	} else if waits(DoReload) > 0 && s.Scaling == nil && s.Phase() == Running {

@@ -4,9 +4,11 @@
 // number here: the time comes in, effects go out, and everything that may
 // happen to a service can be told as a story (testdata/*.txt).
 //
-// What the operator wants ([Want]) and what is ([Phase]) are two fields. A
-// service has at most one [Run], numbered by its gen; an event about a run
-// carries that number, so that one that comes late is recognised and ignored.
+// What the operator wants ([Want]) and what is ([Phase]) are two fields. A [Run]
+// is numbered by its gen; an event about a run carries that number, so that one
+// that comes late is recognised and ignored. One run is the service; beside it
+// there may be one that is tried, to take its place, and those whose place it has
+// taken ([Role]).
 package lifecycle
 
 import (
@@ -89,6 +91,7 @@ type Policy struct {
 	StartLimit         int           // starts within StartLimitInterval before it is Fatal; 0 = no limit
 	StartLimitInterval time.Duration
 	Probe              bool          // ready when a Ready event says so, else after MinUptime
+	ByWorkers          bool          // that its workers have settled is the probe
 	MinUptime          time.Duration // 0 = ready at once
 	StartTimeout       time.Duration // for a Probe or a Oneshot; 0 = none
 	Success            []ExitMatch
@@ -102,6 +105,7 @@ type Policy struct {
 	Keeps              bool          // the server keeps old workers while new ones do not come to be
 	Overlaps           bool          // it ends them after a time, or keeps them: that is to be seen
 	Restarts           bool          // a reload is a restart
+	Method             Method        // how else a reload is done
 	Blind              bool          // workers show no sign of having loaded their code: that nobody waits to be accepted is asked instead
 	ReloadTimeout      time.Duration // how long a reload may go on without progress
 	DrainTimeout       time.Duration // how long old workers may stay; 0 = for ever
@@ -112,10 +116,10 @@ func (p Policy) Equal(q Policy) bool {
 	return p.Oneshot == q.Oneshot && p.Main == q.Main && p.Shutdown == q.Shutdown &&
 		p.Restart == q.Restart && p.Delay == q.Delay && p.DelayMax == q.DelayMax &&
 		p.DelayFactor == q.DelayFactor && p.StartLimit == q.StartLimit &&
-		p.StartLimitInterval == q.StartLimitInterval && p.Probe == q.Probe &&
+		p.StartLimitInterval == q.StartLimitInterval && p.Probe == q.Probe && p.ByWorkers == q.ByWorkers &&
 		p.MinUptime == q.MinUptime && p.StartTimeout == q.StartTimeout && p.Group == q.Group &&
 		p.Check == q.Check && p.Ask == q.Ask && p.Workers == q.Workers && p.Counts == q.Counts && p.Blind == q.Blind &&
-		p.Keeps == q.Keeps && p.Overlaps == q.Overlaps && p.Restarts == q.Restarts &&
+		p.Keeps == q.Keeps && p.Overlaps == q.Overlaps && p.Restarts == q.Restarts && p.Method == q.Method &&
 		p.ReloadTimeout == q.ReloadTimeout && p.DrainTimeout == q.DrainTimeout &&
 		slices.Equal(p.Success, q.Success) && slices.Equal(p.Stop, q.Stop) && slices.Equal(p.Quit, q.Quit)
 }
@@ -142,10 +146,20 @@ const (
 	Crashed               // its main process ended by itself and left something behind
 )
 
+// Role is what a run is to its service. The zero value is Serving.
+type Role uint8
+
+const (
+	Serving Role = iota // it is the service
+	Trying              // it shall take the place of the one that serves, once it is ready
+	Leaving             // another one has its place; it is being ended
+)
+
 // A Run is one incarnation of the main process, from the moment it was asked
 // for until nothing of it is left.
 type Run struct {
 	Gen      int        `json:"gen"`
+	Role     Role       `json:"role,omitempty"`
 	Phase    Phase      `json:"phase"`          // Starting, Running or Stopping
 	Since    time.Time  `json:"since"`          // when its process was asked for, then since when it exists
 	Born     bool       `json:"born,omitempty"` // its process is known to exist, or to have existed
@@ -164,8 +178,9 @@ type Op struct {
 	ID   OpID `json:"id"`
 	Verb Verb `json:"verb"`
 	Gen  int  `json:"gen,omitempty"` // the first run that can fulfil it
-	// Turn is the reload that serves a DoReload.
-	Turn int `json:"turn,omitempty"`
+	// Turn is the reload that serves a DoReload, by Method.
+	Turn   int    `json:"turn,omitempty"`
+	Method Method `json:"method,omitempty"`
 	// Checking: its check-command runs, and nothing of it has begun.
 	Checking bool `json:"checking,omitempty"`
 	NoCheck  bool `json:"no_check,omitempty"`
@@ -177,7 +192,8 @@ type Op struct {
 // started. It is plain data and can be written to disk.
 type State struct {
 	Want     Want        `json:"want"`
-	Idle     Phase       `json:"idle"` // what it is without a run: Stopped, Backoff, Exited or Fatal
+	Idle     Phase       `json:"idle"`            // what it is without a run that serves: Stopped, Backoff, Exited or Fatal
+	Again    bool        `json:"again,omitempty"` // it is started once nothing of any run is left
 	Runs     []Run       `json:"runs,omitempty"`
 	Gen      int         `json:"gen"`      // of the newest run; never used again
 	Failures int         `json:"failures"` // runs in a row that ended early
@@ -193,13 +209,33 @@ type State struct {
 	Ailing   string      `json:"ailing,omitempty"`  // why it is not ready though it runs: "workers die at start"
 }
 
-// Phase is that of the service as a whole: its newest run's, or what it is
+// Phase is that of the service as a whole: of the run that serves, or what it is
 // without one.
 func (s State) Phase() Phase {
-	if n := len(s.Runs); n > 0 {
-		return s.Runs[n-1].Phase
+	switch r := s.Current(); {
+	case r != nil:
+		return r.Phase
+	case len(s.Runs) > 0 && (s.Want == Down || s.Again):
+		return Stopping
 	}
 	return s.Idle
+}
+
+// Current is the run that serves, or whose main process has ended and of which
+// something is left; nil if there is none.
+func (s State) Current() *Run { return s.inRole(Serving) }
+
+// Tried is the run that shall take the place of the current one; nil if there is
+// none.
+func (s State) Tried() *Run { return s.inRole(Trying) }
+
+func (s State) inRole(role Role) *Run {
+	for i := range s.Runs {
+		if s.Runs[i].Role == role {
+			return &s.Runs[i]
+		}
+	}
+	return nil
 }
 
 // Ready reports whether the service does what it is there for: it runs and is
@@ -220,7 +256,7 @@ func (s State) Deadline() time.Time {
 	for _, r := range s.Runs {
 		earlier(r.Deadline)
 	}
-	if s.Idle == Backoff && len(s.Runs) == 0 {
+	if s.Idle == Backoff && s.Current() == nil {
 		earlier(s.RetryAt)
 	}
 	if s.Reload != nil {
@@ -244,10 +280,11 @@ func (s State) Begins() bool {
 	return false
 }
 
-// Live is the run whose main process is there, as far as is known; nil if none is.
+// Live is the current run if its main process is there, as far as is known; else
+// nil.
 func (s State) Live() *Run {
-	if n := len(s.Runs); n > 0 && s.Runs[n-1].Exit == nil {
-		return &s.Runs[n-1]
+	if r := s.Current(); r != nil && r.Exit == nil {
+		return r
 	}
 	return nil
 }

@@ -32,7 +32,7 @@ func (m *machine) fail(gen int, why string) {
 // their turn.
 func (m *machine) failChanges(gen int, why string) {
 	rl := m.s.Reload
-	if rl != nil && rl.Gen != gen {
+	if rl != nil && rl.run() != gen {
 		rl = nil
 	}
 	if rl != nil {
@@ -58,6 +58,9 @@ func (m *machine) failChanges(gen int, why string) {
 func (m *machine) supersede(verbs ...Verb) {
 	if slices.Contains(verbs, DoReload) {
 		m.s.Reload = nil
+		if t := m.s.Tried(); t != nil {
+			t.Role = Leaving
+		}
 	}
 	if slices.Contains(verbs, DoScale) {
 		m.s.Scaling = nil

@@ -11,7 +11,11 @@ func (m *machine) census(ev Census) {
 		m.count(ev)
 	}
 	rl := m.s.Reload
-	if rl == nil || rl.Gen != ev.Gen || rl.Stage < Proving {
+	if rl != nil && rl.Stage == Proposed && rl.Next == ev.Gen && !rl.Failing {
+		m.seeTrial(ev)
+		return
+	}
+	if rl == nil || rl.Gen != ev.Gen || rl.Stage < Proving || rl.Stage >= Proposed {
 		return
 	}
 	fresh, left := []Worker(nil), len(rl.Left)

@@ -64,8 +64,11 @@ func (m *machine) adopt(f Found) {
 		return // its end is in the state already
 	}
 	if r == nil {
-		for i := range m.s.Runs {
-			m.stop(&m.s.Runs[i], Asked, m.p.Stop)
+		for i := range m.s.Runs { // it was started after their end
+			if r := &m.s.Runs[i]; r.Role != Leaving {
+				m.stop(r, Asked, m.p.Stop)
+				r.Role = Leaving
+			}
 		}
 		m.s.Gen, m.s.Idle, m.s.RetryAt = f.Gen, Stopped, time.Time{}
 		if m.p.StartLimit > 0 {
@@ -121,7 +124,11 @@ func (m *machine) resume() {
 		}
 		m.sent("")
 		rl.Unsure = true
-	case Proving, Draining:
+	case Proposed:
+		if rl.Next > 0 && m.run(rl.Next) == nil {
+			m.endReload(Failed, rl.Why)
+		}
+	case Proving, Draining, Taken:
 	case Asking:
 		m.emit(Ask{Op: rl.Op, Gen: rl.Gen})
 	}

@@ -17,6 +17,8 @@ const (
 	Proving                 // it was: new workers must come, and the old ones go
 	Draining                // the new ones are proven; old ones are still there
 	Asking                  // all workers are as they should be; the service itself is asked
+	Proposed                // another run is tried, to take the place of the current one
+	Taken                   // it has: nothing of the old one must be left
 )
 
 // A Reload is the one reload that is under way. Whoever asks for another one
@@ -26,6 +28,13 @@ type Reload struct {
 	Op       OpID      `json:"op"` // stands for it in effects and events
 	Gen      int       `json:"gen"`
 	Stage    Stage     `json:"stage"`
+	Method   Method    `json:"method,omitempty"`
+	Next     int       `json:"next,omitempty"`     // the run that is tried; 0: none was
+	Answered bool      `json:"answered,omitempty"` // its readiness check has succeeded
+	Solo     bool      `json:"solo,omitempty"`     // it does the work itself, without workers
+	Failing  bool      `json:"failing,omitempty"`  // it is being ended, and why:
+	Why      string    `json:"why,omitempty"`      // in words,
+	Exit     *Exit     `json:"exit,omitempty"`     // or its main process has ended by itself; else Fault
 	Sent     time.Time `json:"sent,omitzero"`      // when the signal was sent
 	Since    time.Time `json:"since,omitzero"`     // when it was delivered
 	Deadline time.Time `json:"deadline,omitzero"`  // of this stage
@@ -45,6 +54,15 @@ type Reload struct {
 	Settled  int       `json:"settled,omitempty"`  // new workers, at the last look
 	Fault    Fault     `json:"fault,omitempty"`    // why it has failed, where no words were given
 }
+
+// Method is how a reload is done. The zero value is InPlace.
+type Method uint8
+
+const (
+	InPlace   Method = iota // the main process replaces its workers, or Surveyed tells of another way
+	ByReplace               // a new run is tried beside the current one, and takes its place
+	ByUpgrade               // the same, with a run that the main process itself starts on the signal
+)
 
 // A Fault is why a change of the workers has failed.
 type Fault uint8
@@ -75,28 +93,47 @@ const bornEarlier = 20 * time.Millisecond
 
 // askReload takes in that somebody wants a reload.
 func (m *machine) askReload(c Command) error {
+	current := m.s.Current()
 	switch {
-	case m.s.Begins() && len(m.s.Runs) == 0:
+	case m.s.Begins() && current == nil:
 		m.begin(Command{Op: c.Op, Verb: DoStart, NoCheck: c.NoCheck})
 		return nil
 	case m.s.Want == Down && len(m.s.Runs) > 0:
 		return ErrStopping
 	case m.s.Want == Down:
 		return ErrStopped
-	case len(m.s.Runs) == 0 || m.s.Phase() == Stopping:
+	case current == nil || m.s.Phase() == Stopping:
 		m.begin(Command{Op: c.Op, Verb: DoStart, NoCheck: c.NoCheck})
 		return nil
 	}
-	turn := m.s.Reloads + 1
-	if rl := m.s.Reload; rl != nil && rl.Stage == Waiting {
-		turn = rl.Turn // it has not begun
+	method := m.p.Method
+	if c.Verb == DoReplace {
+		method = ByReplace
 	}
-	m.wait(Op{ID: c.Op, Verb: DoReload, Turn: turn, NoCheck: c.NoCheck})
+	m.wait(Op{ID: c.Op, Verb: DoReload, Turn: m.turn(method), Method: method, NoCheck: c.NoCheck})
 	if sc := m.s.Scaling; sc != nil && sc.Again {
 		m.s.Scaling = nil // it comes again after the reload
 	}
 	m.next()
 	return nil
+}
+
+// turn is the reload that serves one who asks now: one that has not begun, or one
+// of its own.
+func (m *machine) turn(method Method) int {
+	rl, turn := m.s.Reload, m.s.Reloads
+	if rl != nil && rl.Stage == Waiting && rl.Method == method {
+		return rl.Turn
+	}
+	for _, op := range m.s.Ops {
+		if op.Verb == DoReload && op.Turn > m.s.Reloads {
+			if op.Method == method {
+				return op.Turn
+			}
+			turn = max(turn, op.Turn)
+		}
+	}
+	return turn + 1
 }
 
 // next begins what waits for its turn: one change of the workers at a time.
@@ -122,8 +159,8 @@ func (m *machine) beginReload(op Op) {
 		return // its end fails those who wait
 	}
 	m.s.Reloads = op.Turn
-	m.s.Reload = &Reload{Turn: op.Turn, Op: op.ID, Gen: r.Gen}
-	if r.Phase == Running || m.p.Restarts && m.s.Ailing != "" { // what was started will not come to be by itself
+	m.s.Reload = &Reload{Turn: op.Turn, Op: op.ID, Gen: r.Gen, Method: op.Method}
+	if r.Phase == Running || (m.p.Restarts || op.Method == ByReplace) && m.s.Ailing != "" { // what was started will not come to be by itself
 		m.checkReload()
 	}
 }
@@ -203,6 +240,10 @@ func (m *machine) surveyed(ev Surveyed) {
 		}
 	}
 	rl.Left = rl.Old
+	if rl.Method == ByReplace {
+		m.try()
+		return
+	}
 	rl.Stage, rl.Sent, rl.Deadline = Signalling, m.now, time.Time{}
 	if ev.Run {
 		m.emit(RunReload{Op: rl.Op, Gen: rl.Gen})
@@ -221,7 +262,7 @@ func (m *machine) restartInstead() {
 		}
 	}
 	m.dropScaling()
-	m.stop(&m.s.Runs[len(m.s.Runs)-1], Asked, m.p.Stop)
+	m.stopAll(m.p.Stop, true)
 }
 
 // sent takes in that the reload's signal was delivered, or could not be.
@@ -233,6 +274,10 @@ func (m *machine) sent(why string) {
 	}
 	rl.Stage, rl.Since = Proving, m.now
 	rl.Deadline = m.now.Add(m.p.ReloadTimeout)
+	if rl.Method == ByUpgrade {
+		rl.Stage = Proposed
+		return
+	}
 	if rl.Need == 0 {
 		rl.Deadline = m.now.Add(Moment)
 	}
@@ -315,6 +360,8 @@ func (m *machine) reloadDue() {
 		m.endReload(Failed, rl.Unready)
 	case Surveying:
 		m.endReload(Failed, unseen)
+	case Proposed:
+		m.failTrial(Late, "")
 	default:
 		rl.Deadline = time.Time{}
 	}
@@ -378,7 +425,7 @@ func (m *machine) endReload(result Result, why string) {
 	switch {
 	case result == Done:
 		m.s.Ailing = ""
-	case m.p.Workers && rl.Stage >= Proving && rl.Need > 0 && !rl.Serves(m.p):
+	case m.p.Workers && rl.Method == InPlace && rl.Stage >= Proving && rl.Need > 0 && !rl.Serves(m.p):
 		m.s.Ailing = "it has no worker that has settled"
 	}
 	for _, op := range slices.Clone(m.s.Ops) {
@@ -387,8 +434,8 @@ func (m *machine) endReload(result Result, why string) {
 			m.emit(Finish{Op: op.ID, Result: result, Why: why, Reload: rl})
 		}
 	}
-	if result == Done && rl.Need > 0 {
-		m.scaleAgain(false)
+	if result == Done && (rl.Need > 0 || rl.Next > 0) {
+		m.scaleAgain(rl.Next > 0)
 	}
 	m.next()
 }

@@ -55,6 +55,14 @@ func Step(p Policy, s State, now time.Time, ev Event) (State, []Effect, error) {
 		if r := m.run(ev.Gen); r != nil {
 			m.ails(r, ev.Why)
 		}
+	case Succeeded:
+		m.succeeded(ev)
+	case Overdue:
+		m.overdue(ev)
+	case Extend:
+		if r := m.run(ev.Gen); r != nil {
+			m.extend(r, ev.Until)
+		}
 	case Changed:
 		for i := range m.s.Runs {
 			m.expect(&m.s.Runs[i])
@@ -103,7 +111,7 @@ func (m *machine) run(gen int) *Run {
 func (m *machine) start() {
 	m.s.Gen++
 	m.s.RetryAt = time.Time{}
-	m.s.Idle, m.s.Ailing = Stopped, ""
+	m.s.Idle, m.s.Again, m.s.Ailing = Stopped, false, ""
 	if m.p.StartLimit > 0 {
 		m.s.Starts = append(m.s.Starts, m.now)
 	}
@@ -136,7 +144,7 @@ func (m *machine) expect(r *Run) {
 	r.Deadline = time.Time{}
 	switch {
 	case m.p.Probe || m.p.Oneshot:
-		if m.p.StartTimeout > 0 {
+		if m.p.StartTimeout > 0 && r.Role == Serving { // of one that is tried the reload counts the time
 			r.Deadline = r.Since.Add(m.p.StartTimeout)
 		}
 	case !r.Born:
@@ -148,6 +156,12 @@ func (m *machine) expect(r *Run) {
 }
 
 func (m *machine) ready(r *Run) {
+	if r.Role == Trying {
+		r.Deadline = time.Time{}
+		m.s.Reload.Answered = true
+		m.decide()
+		return
+	}
 	r.Phase, r.Deadline = Running, time.Time{}
 	for _, op := range m.upOps(r.Gen) {
 		m.finish(op, Done, "")
@@ -167,6 +181,13 @@ func (m *machine) ready(r *Run) {
 // comes to nothing fails at once; the run itself goes on, for mended code may
 // be all that it needs.
 func (m *machine) ails(r *Run, why string) {
+	switch {
+	case r.Role == Trying && why != "":
+		m.failTrial(NoFault, why)
+		return
+	case r.Role != Serving:
+		return
+	}
 	m.s.Ailing = why
 	if why != "" && r.Phase == Starting {
 		m.fail(r.Gen, why)
@@ -210,9 +231,13 @@ func (m *machine) ended(r *Run, ev Ended) {
 		exit.At = m.now
 	}
 	exit.Uptime = max(0, exit.At.Sub(r.Since))
-	m.s.Last = &exit
-	m.startForWaiting(r)
-	m.failChanges(r.Gen, "")
+	if r.Role == Serving {
+		m.s.Last = &exit
+		m.startForWaiting(r)
+		m.lose(r, "")
+	} else if rl := m.s.Reload; rl != nil && rl.Next == r.Gen && r.Role == Trying && !rl.Failing {
+		rl.Failing, rl.Exit = true, &exit
+	}
 	if !ev.Left {
 		m.settle(*r, exit, ev.Jitter)
 		return
@@ -223,7 +248,7 @@ func (m *machine) ended(r *Run, ev Ended) {
 		m.emit(Kill{Gen: r.Gen, Signal: r.Stop[0].Signal, Group: true})
 		return
 	}
-	if done := m.p.Oneshot && m.p.Succeeded(exit); !done && m.s.Want != Down && !m.awaited() {
+	if done := m.p.Oneshot && m.p.Succeeded(exit); r.Role == Serving && !done && m.s.Want != Down && !m.awaited() {
 		m.fail(r.Gen, "")
 	}
 	m.stop(r, Crashed, []StopStep{{syscall.SIGTERM, CleanWait}, {Signal: syscall.SIGKILL}})
@@ -232,16 +257,19 @@ func (m *machine) ended(r *Run, ev Ended) {
 // settle decides what comes after run r, of which nothing is left.
 func (m *machine) settle(r Run, exit Exit, jitter float64) {
 	m.s.Runs = slices.DeleteFunc(m.s.Runs, func(o Run) bool { return o.Gen == r.Gen })
+	if r.Role != Serving {
+		m.gone(r)
+		return
+	}
 	if r.Phase != Stopping {
 		r.Was = r.Phase
-	}
-	if len(m.s.Runs) > 0 {
-		return // a newer one is there
 	}
 	asked := r.Phase == Stopping && r.Cause == Asked
 	notReady := r.Phase == Stopping && r.Cause == NotReady
 	success := m.p.Succeeded(exit) && !notReady
 	switch {
+	case len(m.s.Runs) > 0 && (m.s.Want == Down || asked || m.awaited()):
+		m.s.Idle, m.s.Again = Stopped, m.s.Want != Down // the last of them goes on
 	case m.s.Want == Down:
 		m.rest(Stopped)
 	case asked || m.awaited():
@@ -300,7 +328,7 @@ func (m *machine) delay(jitter float64) time.Duration {
 
 // rest leaves the service without a run and without a next start.
 func (m *machine) rest(idle Phase) {
-	m.s.Idle, m.s.RetryAt = idle, time.Time{}
+	m.s.Idle, m.s.RetryAt, m.s.Again = idle, time.Time{}, false
 	for _, op := range slices.Clone(m.s.Ops) {
 		if op.Verb == DoStop || op.Verb == DoQuit {
 			m.finish(op, Done, "")
@@ -320,15 +348,19 @@ func (m *machine) tick() {
 			continue
 		}
 		switch {
-		case r.Phase == Starting && (m.p.Probe || m.p.Oneshot):
+		case r.Phase == Starting && (m.p.Probe || m.p.Oneshot) && r.Role == Serving:
 			m.fail(r.Gen, "not ready within start-timeout")
-			m.failChanges(r.Gen, "not ready within start-timeout")
+			m.lose(r, "not ready within start-timeout")
 			m.stop(r, NotReady, m.p.Stop)
 		case r.Phase == Starting:
 			m.ready(r)
 		case r.Phase == Stopping && len(r.Stop) > 1:
+			m.late(r)
 			r.Stop = r.Stop[1:]
 			m.kill(r)
+		case r.Phase == Stopping && r.Role != Serving:
+			r.Deadline = time.Time{}
+			m.stuck(r)
 		case r.Phase == Stopping: // what KILL does not end
 			r.Deadline = time.Time{}
 			for _, op := range slices.Clone(m.s.Ops) {
@@ -347,7 +379,7 @@ func (m *machine) tick() {
 	if sc := m.s.Scaling; sc != nil && due(sc.Deadline, m.now) {
 		m.scaleDue()
 	}
-	if len(m.s.Runs) == 0 && m.s.Idle == Backoff && !m.now.Before(m.s.RetryAt) {
+	if m.s.Current() == nil && m.s.Idle == Backoff && !m.now.Before(m.s.RetryAt) {
 		m.s.Restarts++
 		m.start()
 	}

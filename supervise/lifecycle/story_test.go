@@ -116,6 +116,12 @@ func (tl *teller) policy(words []string) {
 			tl.p.Restarts = true
 		case "blind":
 			tl.p.Blind = true
+		case "by-workers":
+			tl.p.Probe, tl.p.Workers, tl.p.ByWorkers = true, true, true
+		case "replace":
+			tl.p.Method = ByReplace
+		case "usr2":
+			tl.p.Method = ByUpgrade
 		case "drain-timeout":
 			tl.p.DrainTimeout = d
 		case "reload-timeout":
@@ -164,6 +170,23 @@ func (tl *teller) happens(words []string) string {
 		return tl.step(Command{Op: OpID(arg(1)), Verb: DoSignal, Signal: signals[arg(0)]})
 	case "hup":
 		return tl.step(Command{Op: OpID(arg(0)), Verb: DoReload, NoCheck: arg(1) == "no-check"})
+	case "replace":
+		return tl.step(Command{Op: OpID(arg(0)), Verb: DoReplace, NoCheck: arg(1) == "no-check"})
+	case "succeeded": // by that process
+		n, _ := strconv.Atoi(arg(0))
+		if at == "" {
+			gen = tl.s.Current().Gen
+		}
+		return tl.step(Succeeded{Gen: gen, Next: Proc{Pid: n, Start: 1}})
+	case "overdue": // PID…
+		ev := Overdue{Gen: gen}
+		for _, w := range workers(args) {
+			ev.Procs = append(ev.Procs, w.Proc)
+		}
+		return tl.step(ev)
+	case "extend":
+		d, _ := time.ParseDuration(arg(0))
+		return tl.step(Extend{Gen: gen, Until: tl.now.Add(d)})
 	case "scale":
 		n, _ := strconv.Atoi(arg(1))
 		return tl.step(Command{Op: OpID(arg(0)), Verb: DoScale, Count: n, NoCheck: arg(2) == "no-check"})
@@ -178,7 +201,7 @@ func (tl *teller) happens(words []string) string {
 		if n := len(args); n > 0 && args[n-1] == "queue" {
 			args, queue = args[:n-1], 3
 		}
-		return tl.step(Census{Gen: tl.s.Gen, Workers: workers(args), Queue: queue})
+		return tl.step(Census{Gen: gen, Workers: workers(args), Queue: queue})
 	case "answered":
 		return tl.step(Answered{Op: OpID(arg(0)), Err: strings.Join(args[1:], " "), Final: arg(1) == "never"})
 	case "ailing":
@@ -342,6 +365,11 @@ func nameOf(sig syscall.Signal) string {
 
 func (tl *teller) show(effects []Effect) string {
 	out := strings.ToUpper(tl.s.Phase().String())
+	for _, r := range tl.s.Runs {
+		if len(tl.s.Runs) > 1 || r.Role != Serving {
+			out += fmt.Sprintf(" %s%d", [...]string{"", "try", "leave"}[r.Role], r.Gen)
+		}
+	}
 	if tl.s.Ailing != "" {
 		out += " ailing"
 	}
@@ -352,6 +380,12 @@ func (tl *teller) show(effects []Effect) string {
 		switch e := e.(type) {
 		case StartRun:
 			out += fmt.Sprintf(" start(%d)", e.Gen)
+		case Adopt:
+			out += fmt.Sprintf(" adopt(%d %d)", e.Gen, e.Proc.Pid)
+		case Serve:
+			out += fmt.Sprintf(" serve(%d)", e.Gen)
+		case Name:
+			out += fmt.Sprintf(" name(%d)", e.Gen)
 		case Kill:
 			to := "main"
 			if e.Group {
