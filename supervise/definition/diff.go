@@ -15,9 +15,10 @@ type Change struct {
 // written differently but means the same is no change.
 func (d *Definition) Diff(o *Definition) []Change {
 	var changes []Change
+	given := d.Ready.Notify != o.Ready.Notify || d.Ready.FD != o.Ready.FD // what the process was given
 	for i := range table {
 		if k := &table[i]; k.get != nil && !same(k.get(d), k.get(o)) {
-			changes = append(changes, Change{k.Name, k.Live})
+			changes = append(changes, Change{k.Name, k.Live && !(given && k.Table() == "ready")})
 		}
 	}
 	return changes
@@ -33,6 +34,10 @@ func (d *Definition) WithLive(o *Definition) *Definition {
 		n.Workers = d.Workers // those of the command that runs
 	}
 	n.Environment, n.EnvironmentFiles, n.Inherit = d.Environment, d.EnvironmentFiles, d.Inherit
+	n.Listen = d.Listen
+	if d.Ready.Notify != o.Ready.Notify || d.Ready.FD != o.Ready.FD { // one probe decides, so the table stays as a whole
+		n.Ready = d.Ready
+	}
 	n.User, n.Group, n.SupplementaryGroups, n.Umask = d.User, d.Group, d.SupplementaryGroups, d.Umask
 	return &n
 }

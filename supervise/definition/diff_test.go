@@ -54,28 +54,28 @@ func TestDiffSeesEverything(t *testing.T) {
 			continue
 		}
 		seen := false
-		for _, value := range []string{"'x y'", "true", "false", "['x']", "'7m'", "7", "'077'", "'USR1'", "['USR1', '1s', 'INT', '1s']", "'7s'", "[7]", "{x = 'y'}", "{x = ['root']}", "'/x'", "':7'",
-			"'starman'", "'ignore'", "'none'", "'oneshot'", "'shutdown'", "'no'", "'group'", "'stdout'"} {
-			a, _ := Parse("web", "", []byte("command = 'a'\n"), Defaults{})
-			src := fmt.Sprintf("command = 'a'\n%s = %s\n", k.Name, value)
-			if k.Name == "command" {
-				src = "command = " + value
-			}
-			if k.Name == "reload-command" {
-				src += "reload = 'command'\n"
-			}
-			if k.Table() == "ready" && k.Name != "ready.tcp" && k.Name != "ready.workers" {
-				src += "ready.tcp = ':8'\n"
-			}
-			if k.Name == "ready.unix" {
-				src = "command = 'a'\nready.unix = " + value
-			}
-			b, _ := Parse("web", "", []byte(src), Defaults{})
-			if b == nil {
-				continue
-			}
-			for _, c := range a.Diff(b) {
-				seen = seen || c.Key == k.Name
+		name := strings.ReplaceAll(k.Name, "NAME", "x")
+		for _, with := range []string{"", "ready.tcp = ':8'\n", "ready.http = 'http://a/'\n", "listen.x.address = 'unix:/x'\n", "listen.x.address = '[::]:7'\n", "reload-command = 'b'\n"} {
+			for _, value := range []string{"'x y'", "true", "false", "['x']", "'7m'", "7", "'077'", "'USR1'", "['USR1', '1s', 'INT', '1s']", "'7s'", "[7]", "{x = 'y'}", "{x = ['root']}", "'/x'", "':7'",
+				"'starman'", "'ignore'", "'none'", "'oneshot'", "'shutdown'", "'no'", "'group'", "'stdout'", "'http://b/'", "'404'"} {
+				src := fmt.Sprintf("command = 'a'\n%s%s = %s\n", with, name, value)
+				if k.Name == "command" {
+					src = with + "command = " + value
+				}
+				if k.Name == "reload-command" {
+					src += "reload = 'command'\n"
+				}
+				a, _ := Parse("web", "", []byte("command = 'a'\n"+with), Defaults{})
+				if a == nil || k.Name == "reload-command" {
+					a, _ = Parse("web", "", []byte("command = 'a'\n"), Defaults{})
+				}
+				b, _ := Parse("web", "", []byte(src), Defaults{})
+				if b == nil {
+					continue
+				}
+				for _, c := range a.Diff(b) {
+					seen = seen || c.Key == k.Name
+				}
 			}
 		}
 		if !seen {

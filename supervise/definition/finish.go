@@ -18,10 +18,13 @@ func (d *draft) finish(r *reader) {
 	d.kind()
 	d.delays()
 	d.stop()
+	d.listen()
 	d.server()
+	d.probe(r)
+	d.pidFile()
 	d.reload()
 	d.foreground()
-	d.contradictions(r)
+	d.contradictions()
 }
 
 // has says if the file sets the key, to a value that nothing is known against yet: one
@@ -49,11 +52,6 @@ func (d *draft) kind() {
 	}
 	if !d.has("start-timeout") {
 		d.StartTimeout = 0
-	}
-	for _, key := range []string{"ready.tcp", "ready.unix", "ready.workers"} {
-		if d.has(key) {
-			d.set[key].fail("leave it out", "a oneshot is ready when it has ended with success")
-		}
 	}
 }
 
@@ -105,19 +103,11 @@ func (d *draft) stop() {
 	}
 }
 
-// server fills in what is known of the preset's workers, and that they are the probe where
-// there is no other.
+// server fills in what is known of the preset's workers.
 func (d *draft) server() {
 	if d.Type != Oneshot {
 		d.Workers = workersOf(invoked(d.Command, d.Preset))
 	}
-	if _, ok := d.set["ready.workers"]; ok {
-		if d.Ready.Workers && d.Workers.Depth == 0 {
-			d.Workers.Depth = 1
-		}
-		return
-	}
-	d.Ready.Workers = d.Workers.Depth > 0 && d.Ready.TCP == "" && d.Ready.Unix == ""
 }
 
 // reload notes where the keys of a reload contradict each other.
@@ -132,6 +122,7 @@ func (d *draft) reload() {
 			d.set["reload"].fail(`write reload-command = "PROGRAM ARGUMENT…"`, "there is no reload-command")
 		}
 	}
+	d.generations()
 	if d.NoCheck && d.has("check-timeout") {
 		d.set["check-timeout"].warn("", "has no effect with check-command = []")
 	}
@@ -143,34 +134,11 @@ func (d *draft) failed(key string) bool {
 	return ok && v.r.failed[key]
 }
 
-func (d *draft) contradictions(r *reader) {
+func (d *draft) contradictions() {
 	for _, key := range []string{"stop-signal", "stop-timeout"} {
 		if d.has(key) && d.has("stop-sequence") {
 			d.set[key].fail("keep one of the two", "stop-sequence says it already")
 		}
-	}
-	probe := ""
-	for _, key := range []string{"ready.tcp", "ready.unix", "ready.workers"} {
-		if key == "ready.workers" && !d.Ready.Workers {
-			continue
-		}
-		if d.has(key) && probe != "" {
-			d.set[key].fail("keep one of the two", "one probe decides, and there is %s", probe)
-		} else if d.has(key) {
-			probe = key
-		}
-	}
-	for _, key := range []string{"ready.interval", "ready.timeout"} {
-		if d.has(key) && (probe == "" || probe == "ready.workers") && !r.probeMeant() {
-			d.set[key].fail("add a probe, such as ready.tcp, or leave it out", "there is nothing to ask")
-		}
-	}
-	if d.StartTimeout > 0 && d.Type == Simple && probe == "" && d.MinUptime > d.StartTimeout {
-		key, text := "min-uptime", fmt.Sprintf("it counts as ready after this time, but must be ready within start-timeout, which is %s", short(d.StartTimeout))
-		if !d.has(key) {
-			key, text = "start-timeout", fmt.Sprintf("it must be ready within this time, but counts as ready after min-uptime, which is %s", short(d.MinUptime))
-		}
-		d.set[key].fail("", "%s", text)
 	}
 	if d.Main && d.has("autostart") && !d.Autostart {
 		d.set["autostart"].fail("leave one of the two out", "gsv ends with main, so main must be started")
@@ -180,16 +148,6 @@ func (d *draft) contradictions(r *reader) {
 			d.set[key].warn("", `has no effect with restart = "no"`)
 		}
 	}
-}
-
-// probeMeant says if [ready] may have a probe that something else is said about already.
-func (r *reader) probeMeant() bool {
-	for _, k := range table {
-		if k.Table() == "ready" && (r.failed[k.Name] || r.misnamed[k.Name]) {
-			return true
-		}
-	}
-	return r.broken
 }
 
 // short writes a duration as people do: "1m30s", "2m", "500ms".

@@ -31,7 +31,7 @@ type Enum struct {
 }
 
 // table is the key table.
-var table = slices.Concat(whatKeys, whoKeys, whenKeys, howKeys, reloadKeys, laterKeys)
+var table = slices.Concat(whatKeys, whoKeys, listenKeys, readyKeys, whenKeys, howKeys, reloadKeys, laterKeys)
 
 // rows finds a key by its name.
 var rows = func() map[string]*Key {
@@ -53,11 +53,17 @@ func (k Key) Table() string { t, _ := k.split(); return t }
 func (k Key) In() string { _, n := k.split(); return n }
 
 func (k Key) split() (table, name string) {
-	if t, n, ok := strings.Cut(k.Name, "."); ok {
-		return t, n
+	if i := strings.LastIndexByte(k.Name, '.'); i >= 0 {
+		return k.Name[:i], k.Name[i+1:]
 	}
 	return "", k.Name
 }
+
+// named says that the key stands in tables whose names are the user's: [listen.NAME].
+func (k Key) named() bool { return strings.HasSuffix(k.Table(), ".NAME") }
+
+// outer is the first part of the table's name.
+func (k Key) outer() string { return strings.TrimSuffix(k.Table(), ".NAME") }
 
 // free says that the names in the key's table are the user's.
 func (k Key) free() bool { return strings.HasPrefix(k.Type, "table") }
@@ -66,7 +72,7 @@ func (k Key) free() bool { return strings.HasPrefix(k.Type, "table") }
 // that comes later as a whole.
 func tableState(name string) (known, supported bool) {
 	for _, k := range table {
-		if k.Table() == name || k.Name == name && k.free() {
+		if k.outer() == name || k.Name == name && k.free() {
 			known, supported = true, supported || k.Supported
 		}
 	}

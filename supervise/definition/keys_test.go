@@ -24,7 +24,8 @@ health.http health.tcp health.exec health.interval health.timeout health.failure
 const working = `command description preset type main working-directory environment environment-files inherit-environment user group
 supplementary-groups umask autostart restart restart-delay restart-delay-max restart-delay-factor start-limit start-limit-interval min-uptime start-timeout
 success-exit-status stop-signal stop-timeout stop-sequence kill-mode groups on-end allow log.output ready.tcp ready.unix ready.interval ready.timeout
-ready.workers reload reload-signal reload-command reload-timeout drain-timeout stale-release check-command check-timeout`
+ready.workers ready.http ready.exec ready.notify ready.fd ready.log-line ready.status ready.headers pid-file
+listen.NAME.address listen.NAME.backlog listen.NAME.mode listen.NAME.owner listen.NAME.group listen.NAME.reuse-port reload reload-signal reload-command reload-timeout drain-timeout stale-release check-command check-timeout`
 
 // more are keys of the contract's "nofile nproc core memlock …".
 const more = `limits.as limits.data limits.stack limits.fsize limits.cpu`
@@ -114,8 +115,11 @@ func TestNotSupportedYet(t *testing.T) {
 				continue
 			}
 			src := "command = 'a'\n" + k.Name + " = '" + e.Name + "'\n"
-			if e.Name == "command" {
+			switch e.Name {
+			case "command":
 				src += "reload-command = 'b'\n"
+			case "usr2":
+				src += "preset = 'unicorn'\n"
 			}
 			d, problems := Parse("web", "web.toml", []byte(src), Defaults{})
 			if (d != nil) != e.Supported || !e.Supported && !strings.Contains(problems[0].Text, "not supported yet") {

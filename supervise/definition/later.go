@@ -4,7 +4,6 @@ package definition
 // using it says "not supported yet" and other tools' names lead to it.
 var laterKeys = []Key{
 	{Name: "runtime-directory", Type: "path", Doc: "Made for the service's user before each start.", Systemd: "RuntimeDirectory"},
-	{Name: "pid-file", Type: "path", Doc: "Where a forking server, or one that replaces itself, writes its process id.", Systemd: "PIDFile", Supervisord: "pidfile", Other: "pid_file pid"},
 	{Name: "after", Type: "array of services", Default: "[]", Doc: "Started only once these are ready.", Systemd: "After Before", Supervisord: "priority", Pebble: "before", Other: "depends-ms waits-for"},
 	{Name: "requires", Type: "array of services", Default: "[]", Doc: "Needs these; implies after.", Systemd: "Requires BindsTo PartOf", Other: "depends_on depends-on depends dependencies"},
 	{Name: "wants", Type: "array of services", Default: "[]", Doc: "Starts these too; implies after.", Systemd: "Wants"},
@@ -17,21 +16,6 @@ var laterKeys = []Key{
 	{Name: "no-new-privileges", Type: "bool", Default: "false", Doc: "No set-user-id programs.", Systemd: "NoNewPrivileges"},
 	{Name: "capabilities", Type: "array of names", Doc: "What of root's rights it keeps.", Systemd: "AmbientCapabilities CapabilityBoundingSet"},
 	{Name: "root-directory", Type: "path", Doc: "chroot.", Systemd: "RootDirectory", Other: "chroot"},
-
-	{Name: "ready.http", Type: "URL", Doc: "Ready when it answers.", Other: "url http_get httpGet"},
-	{Name: "ready.exec", Type: "command", Doc: "Ready when the command succeeds."},
-	{Name: "ready.notify", Type: "bool", Doc: "Ready when it says so (sd_notify).", Systemd: "NotifyAccess"},
-	{Name: "ready.fd", Type: "integer", Doc: "Ready when it writes a newline to this descriptor.", Other: "notification-fd ready-notification"},
-	{Name: "ready.log-line", Type: "regular expression", Doc: "Ready when its output matches."},
-	{Name: "ready.status", Type: "string", Default: `"200-399"`, Doc: "HTTP statuses that count."},
-	{Name: "ready.headers", Type: "table of strings", Doc: "HTTP headers of the request."},
-
-	{Name: "listen.NAME.address", Type: "address", Doc: "A socket that gsv holds and the service inherits.", Systemd: "ListenStream ListenDatagram Sockets", Supervisord: "socket", Other: "use_sockets listen-on port"},
-	{Name: "listen.NAME.backlog", Type: "integer", Doc: "Connections that may wait.", Systemd: "Backlog", Supervisord: "socket_backlog"},
-	{Name: "listen.NAME.mode", Type: "octal string", Doc: "Mode of a unix socket.", Systemd: "SocketMode", Supervisord: "socket_mode"},
-	{Name: "listen.NAME.owner", Type: "name or id", Doc: "Owner of a unix socket.", Systemd: "SocketUser", Supervisord: "socket_owner"},
-	{Name: "listen.NAME.group", Type: "name or id", Doc: "Group of a unix socket.", Systemd: "SocketGroup"},
-	{Name: "listen.NAME.reuse-port", Type: "bool", Doc: "SO_REUSEPORT.", Systemd: "ReusePort"},
 
 	{Name: "limits.nofile", Type: "integer", Doc: "Open files.", Systemd: "LimitNOFILE", Supervisord: "minfds", Other: "rlimit-nofile"},
 	{Name: "limits.nproc", Type: "integer", Doc: "Processes of the user.", Systemd: "LimitNPROC", Supervisord: "minprocs"},
@@ -92,6 +76,12 @@ var strangers = []stranger{
 	{"stderr_capture_maxbytes", "supervisord", "leave it out"},
 	{"stdout_events_enabled", "supervisord", "leave it out; see gsvctl events"},
 	{"stderr_events_enabled", "supervisord", "leave it out; see gsvctl events"},
+	{"FileDescriptorName", "systemd", "it is the name in the header: [listen.NAME]"},
+	{"Accept", "systemd", "leave it out; the service accepts connections itself"},
+	{"BindIPv6Only", "systemd", "leave it out; \"[::]:80\" takes IPv4 too, unless another table has \"0.0.0.0:80\""},
+	{"RemoveOnStop", "systemd", "leave it out; a stop removes the path of a unix socket"},
+	{"ListenSequentialPacket", "systemd", "no such sockets are held; TCP, UDP and unix stream sockets are"},
+	{"ListenFIFO", "systemd", "no FIFOs are held; TCP, UDP and unix stream sockets are"},
 	{"files", "supervisord", "leave it out; every *.toml of the service directory is read"},
 	{"ExecStop", "systemd", `a stop is by signals: stop-signal, stop-timeout, or stop-sequence = ["QUIT", "20s", "KILL"]`},
 	{"ExecStopPost", "systemd", `there are no stop hooks; wrap the command: ["sh", "-c", "…"]`},

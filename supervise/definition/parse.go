@@ -35,6 +35,7 @@ type draft struct {
 	stopSequence []StopStep
 	reloadSignal syscall.Signal
 	successExit  []ExitMatch
+	socket       *Socket // the one that is being decoded
 }
 
 // Parse reads the source of a service file; name is that of the service and path names the
@@ -84,7 +85,7 @@ func newDraft(name, path string, src []byte, defaults Defaults) *draft {
 		ReloadTimeout:      time.Minute,
 		DrainTimeout:       2 * time.Minute,
 		CheckTimeout:       30 * time.Second,
-		Ready:              Ready{Interval: 200 * time.Millisecond, Timeout: 2 * time.Second},
+		Ready:              Ready{Interval: 200 * time.Millisecond, Timeout: 2 * time.Second, Statuses: []StatusRange{{200, 399}}},
 	}}
 	if defaults.Container {
 		d.Inherit = Inherit{All: true}
@@ -108,6 +109,8 @@ func (r *reader) top(d *draft, tree map[string]any) {
 			r.unknownKey("", name, name, raw)
 		case !supported:
 			r.note(r.keyAt(name), false, name+": not supported yet", "")
+		case name == "listen":
+			r.listen(d, raw)
 		case !isTable:
 			v := r.value(nil, name, name, raw)
 			v.wrong("a table", fmt.Sprintf("write its keys below a header [%s]", name))

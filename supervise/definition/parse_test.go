@@ -23,7 +23,7 @@ func TestDefaults(t *testing.T) {
 		MinUptime: time.Second, StartTimeout: 90 * time.Second, SuccessExit: []ExitMatch{{}},
 		StopSequence: []StopStep{{syscall.SIGTERM, 30 * time.Second}, {kill, 0}},
 		Signals:      PresetSignals{syscall.SIGHUP, syscall.SIGTERM, syscall.SIGTTIN, syscall.SIGTTOU, 0, 0},
-		Ready:        Ready{Interval: 200 * time.Millisecond, Timeout: 2 * time.Second},
+		Ready:        Ready{Interval: 200 * time.Millisecond, Timeout: 2 * time.Second, Statuses: []StatusRange{{200, 399}}},
 
 		ReloadTimeout: time.Minute, DrainTimeout: 2 * time.Minute, CheckTimeout: 30 * time.Second,
 	}
@@ -75,7 +75,8 @@ stale-release = "restart"
 check-command = "perl -c app.psgi"
 check-timeout = "1m"
 environment.A = "1"
-ready = { unix = "@web", interval = "1s", timeout = "5s" }
+ready = { http = "http://unix:/run/web.sock:/health?x=1", interval = "1s", timeout = "5s", status = "200-299, 404", headers = { host = "shop.example", "X-Probe" = " gsv " } }
+pid-file = "run/../web.pid"
 [environment]
 "B.x" = ""
 [allow]
@@ -83,6 +84,19 @@ hup = ["root", "@root", "12345"]
 read = []
 [log]
 output = "stdout"
+[listen.web]
+address = "*:080"
+backlog = 64
+reuse-port = true
+[listen."a-unix.1"]
+address = "unix:/run//y/../x.sock"
+mode = "0600"
+owner = 33
+group = "www"
+[listen]
+Dns_4 = { address = "udp:0.0.0.0:53" }
+v4.address = "0.0.0.0:80"
+v4.reuse-port = true
 `
 
 func TestEverything(t *testing.T) {
@@ -98,10 +112,18 @@ func TestEverything(t *testing.T) {
 		SuccessExit:  []ExitMatch{{}, {Code: 143}, {Signal: syscall.SIGTERM}},
 		StopSequence: []StopStep{{syscall.SIGINT, 0}, {kill, 0}}, KillMode: Group,
 		Signals: PresetSignals{syscall.SIGHUP, syscall.SIGINT, syscall.SIGTTIN, syscall.SIGTTOU, 0, 0},
-		Ready:   Ready{Unix: "@web", Interval: time.Second, Timeout: 5 * time.Second},
-		Allow:   map[string][]string{"hup": {"root", "@root", "12345"}, "read": {}},
-		Log:     Log{Output: Stdout},
-		Reload:  ByCommand, ReloadCommand: []string{"sh", "-c", "kill -USR2 $PPID; sleep 1"}, ReloadTimeout: 5 * time.Minute,
+		Ready: Ready{HTTP: HTTP{"unix", "/run/web.sock", "shop.example", "/health?x=1"}, Interval: time.Second, Timeout: 5 * time.Second,
+			Statuses: []StatusRange{{200, 299}, {404, 404}}, Headers: map[string]string{"X-Probe": "gsv"}},
+		PidFile: "/srv/current/web.pid",
+		Listen: []Socket{
+			{Name: "web", Network: "tcp", Address: "[::]:80", V6Only: true, Backlog: 64, ReusePort: true},
+			{Name: "a-unix.1", Network: "unix", Address: "/run/x.sock", Mode: 0o600, Owner: "33", Group: "www"},
+			{Name: "Dns_4", Network: "udp", Address: "0.0.0.0:53"},
+			{Name: "v4", Network: "tcp", Address: "0.0.0.0:80", ReusePort: true},
+		},
+		Allow:  map[string][]string{"hup": {"root", "@root", "12345"}, "read": {}},
+		Log:    Log{Output: Stdout},
+		Reload: ByCommand, ReloadCommand: []string{"sh", "-c", "kill -USR2 $PPID; sleep 1"}, ReloadTimeout: 5 * time.Minute,
 		StaleRelease: RestartStale, CheckCommand: []string{"perl", "-c", "app.psgi"}, CheckTimeout: time.Minute,
 	}
 	// TOML itself forbids a header for a table that a dotted key made, so take it out there.
@@ -120,7 +142,7 @@ func TestEverything(t *testing.T) {
 		t.Error("the same source gave another definition")
 	}
 	for _, k := range Keys() {
-		if k.Supported && !strings.Contains(src, k.In()) && !slices.Contains([]string{"type", "main", "stop-sequence", "ready.tcp", "reload-signal"}, k.Name) {
+		if k.Supported && !strings.Contains(src, k.In()) && !slices.Contains([]string{"type", "main", "stop-sequence", "ready.tcp", "ready.unix", "ready.exec", "ready.notify", "ready.fd", "ready.log-line", "reload-signal"}, k.Name) {
 			t.Errorf("%s is not tried here", k.Name)
 		}
 	}

@@ -67,7 +67,7 @@ var presets = []preset{
 
 	// unicorn(1), SIGNALS.
 	{name: "unicorn", counts: true, private: true,
-		signals: PresetSignals{Reload: syscall.SIGHUP, Graceful: syscall.SIGQUIT, ScaleUp: syscall.SIGTTIN, ScaleDown: syscall.SIGTTOU, Reopen: syscall.SIGUSR1},
+		signals: PresetSignals{Reload: syscall.SIGHUP, Graceful: syscall.SIGQUIT, ScaleUp: syscall.SIGTTIN, ScaleDown: syscall.SIGTTOU, Reopen: syscall.SIGUSR1, Upgrade: syscall.SIGUSR2},
 		stop:    gracefully(syscall.SIGQUIT, syscall.SIGTERM), workers: unicornWorkers, look: lookUnicorn, check: checkUnicorn,
 		background: leaveOut(unicornGrammar, "D", "daemonize"),
 		known: []string{
@@ -80,7 +80,7 @@ var presets = []preset{
 
 	// QUIT and INT are its fast stops (docs.gunicorn.org, signal handling).
 	{name: "gunicorn", counts: true, private: true,
-		signals: PresetSignals{Reload: syscall.SIGHUP, Graceful: syscall.SIGTERM, ScaleUp: syscall.SIGTTIN, ScaleDown: syscall.SIGTTOU, Reopen: syscall.SIGUSR1},
+		signals: PresetSignals{Reload: syscall.SIGHUP, Graceful: syscall.SIGTERM, ScaleUp: syscall.SIGTTIN, ScaleDown: syscall.SIGTTOU, Reopen: syscall.SIGUSR1, Upgrade: syscall.SIGUSR2},
 		stop:    gracefully(syscall.SIGTERM, syscall.SIGQUIT), workers: always(Workers{Depth: 1, Sign: Sign{Heartbeat: "wgunicorn-"}}),
 		look: lookGunicorn, check: withOption("--check-config", nil),
 		background: leaveOut(gunicornGrammar, "D", "daemon"),
@@ -135,7 +135,7 @@ var presets = []preset{
 
 	// nginx.org, Controlling nginx.
 	{name: "nginx", counts: true,
-		signals: PresetSignals{Reload: syscall.SIGHUP, Graceful: syscall.SIGQUIT, Reopen: syscall.SIGUSR1},
+		signals: PresetSignals{Reload: syscall.SIGHUP, Graceful: syscall.SIGQUIT, Reopen: syscall.SIGUSR1, Upgrade: syscall.SIGUSR2},
 		stop:    gracefully(syscall.SIGQUIT, syscall.SIGTERM),
 		workers: always(Workers{Depth: 1, Sign: Sign{Title: "nginx: worker process"}, Keeps: true}),
 		look:    notRelative, check: withOption("-t", &nginxGrammar),

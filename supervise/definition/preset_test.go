@@ -62,12 +62,12 @@ func TestPresets(t *testing.T) {
 		{"none", PresetSignals{hup, term, ttin, ttou, 0, 0}, term, 0, nil},
 		{"starman", PresetSignals{hup, quit, ttin, ttou, 0, 0}, quit, term, nil},
 		{"start_server", PresetSignals{hup, term, 0, 0, 0, 0}, term, 0, nil},
-		{"unicorn", PresetSignals{hup, quit, ttin, ttou, usr1, 0}, quit, term, nil},
-		{"gunicorn", PresetSignals{hup, term, ttin, ttou, usr1, 0}, term, quit, nil},
+		{"unicorn", PresetSignals{hup, quit, ttin, ttou, usr1, usr2}, quit, term, nil},
+		{"gunicorn", PresetSignals{hup, term, ttin, ttou, usr1, usr2}, term, quit, nil},
 		{"puma", PresetSignals{usr1, term, ttin, ttou, 0, 0}, term, quit, []ExitMatch{{Signal: term}}},
 		{"uwsgi", PresetSignals{hup, intr, 0, 0, 0, 0}, intr, quit, nil},
 		{"php-fpm", PresetSignals{usr2, quit, 0, 0, usr1, 0}, quit, term, nil},
-		{"nginx", PresetSignals{hup, quit, 0, 0, usr1, 0}, quit, term, nil},
+		{"nginx", PresetSignals{hup, quit, 0, 0, usr1, usr2}, quit, term, nil},
 		{"apache", PresetSignals{usr1, winch, 0, 0, 0, 0}, winch, term, nil},
 	}
 	for i, tt := range tests {

@@ -2,9 +2,11 @@ package definition
 
 // How it is reloaded.
 var reloadKeys = []Key{
-	{Name: "reload", Type: "one of", Default: `"signal"`, Supported: true, Live: true, Enum: append(on("signal", "restart", "command", "none"), off("replace", "usr2")...),
+	{Name: "reload", Type: "one of", Default: `"signal"`, Supported: true, Live: true, Enum: on("signal", "replace", "usr2", "restart", "command", "none"),
 		Doc: `How hup (reload) is done: "signal" sends reload-signal and proves that new workers have taken the place of the old ones; "restart" stops and starts the service; "command" runs reload-command and proves the same; with "none" hup is refused.`,
-		set: func(d *draft, v value) { pick(v, &d.Reload, BySignal, ByRestart, ByCommand, NoReload) },
+		set: func(d *draft, v value) {
+			pick(v, &d.Reload, BySignal, ByReplace, ByUpgrade, ByRestart, ByCommand, NoReload)
+		},
 		get: func(d *Definition) any { return d.Reload }},
 	{Name: "reload-signal", Type: "signal name", Default: `the preset's, else "HUP"`, Supported: true, Live: true,
 		Doc:     "What the main process gets for a reload.",

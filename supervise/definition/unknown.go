@@ -33,7 +33,7 @@ func (r *reader) unknownKey(table, name, where string, raw any) {
 // foreignSection says if [name] is a section of another supervisor's files.
 func foreignSection(name string) bool {
 	switch strings.ToLower(name) {
-	case "service", "unit", "install", "program", "services", "supervisord":
+	case "service", "unit", "install", "program", "services", "supervisord", "socket", "fcgi-program":
 		return true
 	}
 	return false
@@ -55,12 +55,14 @@ func meantTable(name string) string {
 	var tables []string
 	for _, k := range table {
 		if k.Table() != "" {
-			tables = append(tables, k.Table())
+			tables = append(tables, k.outer())
 		} else if k.free() {
 			tables = append(tables, k.Name)
 		}
 	}
-	if near := closest(kebab(name), tables); near != "" {
+	if near := closest(kebab(name), tables); near == "listen" {
+		return "did you mean [listen.NAME]?"
+	} else if near != "" {
 		return fmt.Sprintf("did you mean [%s]?", near)
 	}
 	return ""

@@ -25,7 +25,7 @@ type value struct {
 
 func (v value) fail(hint, format string, args ...any) {
 	if v.row != nil {
-		v.r.failed[v.row.Name] = true
+		v.r.failed[v.row.Name], v.r.failed[v.name] = true, true
 	}
 	v.r.note(v.at, false, v.name+": "+fmt.Sprintf(format, args...), hint)
 }

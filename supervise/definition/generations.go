@@ -1,0 +1,34 @@
+package definition
+
+import "path/filepath"
+
+// pidFile makes the path of the pid file absolute.
+func (d *draft) pidFile() {
+	switch {
+	case d.PidFile == "":
+	case filepath.IsAbs(d.PidFile):
+		d.PidFile = filepath.Clean(d.PidFile)
+	case filepath.IsAbs(d.WorkingDirectory):
+		d.PidFile = filepath.Join(d.WorkingDirectory, d.PidFile)
+	default:
+		d.set["pid-file"].fail("write the whole path", "a relative path counts from working-directory, which is not set to an absolute one")
+	}
+}
+
+// generations notes what keeps a second generation, or a successor of the server's own making, from coming to be.
+func (d *draft) generations() {
+	if !d.has("reload") || d.failed("preset") {
+		return
+	}
+	v := d.set["reload"]
+	switch {
+	case d.Reload == ByUpgrade && d.Signals.Upgrade == 0 && d.Preset == presets[0].name:
+		v.fail(`set preset = "unicorn", "gunicorn" or "nginx" if it is one of them behind a wrapper; else write reload = "replace"`, "which signal starts a successor is not known of this command")
+	case d.Reload == ByUpgrade && d.Signals.Upgrade == 0:
+		v.fail(`write reload = "replace"`, "%s has no signal that starts a successor beside it", d.Preset)
+	case d.Reload == ByUpgrade && d.Preset == "nginx" && d.Type != Forking && !d.failed("type"):
+		v.fail(`write type = "forking", pid-file = "/run/nginx.pid", and leave "daemon off;" out; or write reload = "replace"`, "nginx ignores USR2 for as long as who started it is there: in the foreground always")
+	case d.Reload == ByReplace && len(d.Listen) == 0 && !v.r.failed["listen"]:
+		v.warn("add a [listen.NAME] table for what it listens on", "gsv holds no socket for it, and a new generation cannot bind an address that the old one has")
+	}
+}
