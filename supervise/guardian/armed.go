@@ -5,8 +5,8 @@ import "gsv/supervise/spawn"
 // An armed is the start of the run that follows one whose main process is there.
 type armed struct {
 	spec  []byte // encoded
-	files []int
-	split uint8 // how many of files are the child's
+	files []int  // as those of a request
+	split uint8
 }
 
 // armRun takes a start that is to be done when the run before ends, instead of the one that was there.
@@ -24,7 +24,7 @@ func (g *guardian) armRun(q request) {
 // affords reports whether files may be held for what perhaps never comes: half of all descriptors are for what does.
 func (g *guardian) affords(files []int) bool {
 	for _, fd := range files {
-		if g.files != nil && uint64(fd) >= g.files.Max/2 {
+		if g.files != nil && fd >= 0 && uint64(fd) >= g.files.Max/2 {
 			return false
 		}
 	}

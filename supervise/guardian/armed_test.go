@@ -234,7 +234,7 @@ func armedDropped(s *scene, key string) {
 		m.gone(s, true)
 	}
 	m := newMark(s)
-	s.Arm(key, 2, sleeps, append(std(), File{}), m.keep()) // cannot be sent
+	s.Arm(key, 2, sleeps, std(), append(m.keep(), File{})) // cannot be sent
 	m.gone(s, true)
 	s.Ack(key, 1)
 	s.flush()

@@ -39,9 +39,9 @@ type child struct {
 type request struct {
 	message
 	spec  spawn.Spec
-	bad   bool // the spec could not be read
-	files []int
-	lost  bool // files were lost on the way
+	bad   bool  // the spec could not be read
+	files []int // the first split are the child's: -1 is a hole
+	lost  bool  // files were lost on the way
 }
 
 // startRun carries out a start. Whatever goes wrong is the run's end, not ours.

@@ -23,6 +23,7 @@ type Client struct {
 
 	socket *socket
 	hello  Hello
+	held   map[string]*os.File // set by Running
 	events chan Event
 
 	mu      sync.Mutex
@@ -97,12 +98,20 @@ func (c *Client) Running() ([]Process, error) {
 		case kindProcess:
 			var held []*os.File // none of them if one was lost on the way
 			for _, fd := range files {
-				held = append(held, unpolled(fd, m.key))
+				held = append(held, unpolled(fd, "held for "+m.key))
 			}
 			list = append(list, Process{
 				Key: m.key, N: m.n, Pid: int(m.pid), StartTime: m.num, Held: held,
 				Ended: m.flags&flagEnded != 0, Acked: m.flags&flagAcked != 0, Left: m.flags&flagLeft != 0,
 			})
+		case kindHeld:
+			if len(files) == 0 {
+				continue // lost on the way
+			}
+			if c.held == nil {
+				c.held = map[string]*os.File{}
+			}
+			c.held[m.key] = unpolled(files[0], m.key)
 		case kindListed:
 			go c.receive()
 			return list, nil
@@ -110,24 +119,9 @@ func (c *Client) Running() ([]Process, error) {
 	}
 }
 
-// unpolled makes a file of fd that is no business of Go's poller, which would be woken by all that happens to it. Its file description may be
-// non-blocking; nobody but us uses it at this time.
-func unpolled(fd int, key string) *os.File {
-	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
-	nonblocking := err == nil && flags&unix.O_NONBLOCK != 0
-	if nonblocking {
-		_ = unix.SetNonblock(fd, false)
-	}
-	f := os.NewFile(uintptr(fd), "held for "+key)
-	if nonblocking {
-		_ = unix.SetNonblock(fd, true)
-	}
-	return f
-}
-
-// Start starts run n of key: files[i] becomes its fd i; keep is held open by the guardian until Release.
+// Start starts run n of key: files[i] becomes its fd i, which is closed if files[i] is the zero File; keep is held open by the guardian until Release.
 // It is answered by Started, and by Ended sooner or later; by Ended alone if it never became a process.
-// A start of a run that the guardian knows is answered again and not done again. No more than 253 files and a key of no more than 1024 bytes.
+// A start of a run that the guardian knows is answered again and not done again. No more than 252 files and a key of no more than 1024 bytes.
 func (c *Client) Start(key string, n uint64, spec *spawn.Spec, files, keep []File) {
 	p := &packet{message: message{kind: kindStart, key: key, n: n}, spec: spec.AppendTo(nil), files: files, keep: keep}
 	c.mu.Lock()
@@ -236,6 +230,7 @@ func (c *Client) enqueue(p *packet) {
 	if !c.sending && !p.last && c.now(p) {
 		return
 	}
+	p.own()
 	c.queue = append(c.queue, p)
 	c.sending = true
 	c.wake()
@@ -247,7 +242,7 @@ func (c *Client) now(p *packet) bool {
 		return false
 	}
 	var fds []int
-	if p.kind.starts() {
+	if p.kind.carries() {
 		var err error
 		if fds, err = p.seal(); err != nil {
 			return false
@@ -327,7 +322,7 @@ func (c *Client) send() {
 // as the guardian and the supervisor would no longer agree.
 func (c *Client) deliver(p *packet) error {
 	defer p.close()
-	if !p.kind.starts() {
+	if !p.kind.carries() {
 		return c.socket.send(p.append(nil), nil)
 	}
 	fds, err := p.seal()
@@ -341,7 +336,7 @@ func (c *Client) deliver(p *packet) error {
 		return nil
 	}
 	errno := syscall.EIO
-	if !errors.As(err, &errno) || errno == syscall.EPIPE || errno == syscall.ECONNRESET {
+	if p.kind == kindHold || !errors.As(err, &errno) || errno == syscall.EPIPE || errno == syscall.ECONNRESET {
 		return err
 	}
 	if p.kind == kindArm {

@@ -81,8 +81,8 @@ type Process struct {
 // A File is passed with a start. It is closed once it has been sent, or never will be, unless it is Shared: a shared one
 // stays its owner's, who must not close it while the Client is used.
 type File struct {
-	*os.File
-	Shared bool
+	*os.File // nil among the child's files: a hole, the child has no file there
+	Shared   bool
 }
 
 // event returns what m tells, or nil.

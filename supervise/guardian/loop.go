@@ -21,6 +21,8 @@ type guardian struct {
 	pids map[int]*child      // whose main process has not been reaped
 	left map[*child]struct{} // that ended, with something of their group left
 
+	holds map[string]int // files that are kept; nil until there is one
+
 	super supervisor
 	told  []told // not acknowledged
 	seq   uint64 // of the last told

@@ -8,27 +8,30 @@ import (
 	"gsv/supervise/spawn"
 )
 
-// A kind says what a message means. From the supervisor: hello start arm disarm signal ack release adopt running serving exit.
-// From the guardian: hello started ended empty signalled told process listed.
+// A kind says what a message means. From the supervisor: hello start arm disarm signal ack release adopt running serving exit hold unhold.
+// From the guardian: hello started ended empty signalled told held process listed.
 type kind uint8
 
 const (
 	kindHello     kind = iota + 1 // both: start, n (deaths), pid
-	kindStart                     // key n files split body(spec); files: the child's, the held ones, and the spec's if flagSpecFile
+	kindStart                     // key n files split status(number of holes) body(holes, spec); files: the child's, the held ones, and the spec's if flagSpecFile
 	kindArm                       // as start
 	kindDisarm                    // key n
 	kindSignal                    // key n token(0: no answer) status(signal), flagGroup, flagWake
 	kindAck                       // key n; without a key: of a told
 	kindRelease                   // key n
 	kindAdopt                     // key n pid start
-	kindRunning                   // answered by a process for each, then listed
+	kindRunning                   // answered by a held or process for each, then listed
 	kindServing                   // -
 	kindExit                      // status
+	kindHold                      // key(name) files(1, or 0 if there is none)
+	kindUnhold                    // key(name)
 	kindStarted                   // key n pid start
 	kindEnded                     // key n pid status failure at, flagLeft, flagUnknown, flagNext
 	kindEmpty                     // key n
 	kindSignalled                 // token failure.Errno
 	kindTold                      // n status(signal)
+	kindHeld                      // key(name) files(1)
 	kindProcess                   // key n pid start files(held), flagEnded, flagAcked, flagLeft
 	kindListed                    // -
 
@@ -49,12 +52,15 @@ const (
 // starts reports whether a spec and files belong to such a message.
 func (k kind) starts() bool { return k == kindStart || k == kindArm }
 
+// carries reports whether files belong to such a message.
+func (k kind) carries() bool { return k.starts() || k == kindHold }
+
 // A message is one packet, in either direction: a header that is the same for all, the key, and the body. Integers are little-endian.
 type message struct {
 	kind    kind
 	flags   uint8
 	files   uint8 // how many come along
-	split   uint8 // how many of them are the child's
+	split   uint8 // how many of them are the child's; its holes are not files
 	pid     int32
 	n       uint64
 	num     uint64 // token of a signal; start time of a process
@@ -68,9 +74,10 @@ type message struct {
 const (
 	headerSize = 44
 	maxKey     = 1 << 10
-	maxFiles   = 253      // SCM_MAX_FD of the kernel
-	maxInline  = 64 << 10 // bytes; a longer spec goes in a file
-	maxMessage = headerSize + maxKey + maxInline
+	maxFiles   = 253                // SCM_MAX_FD of the kernel
+	maxBody    = 64 << 10           // bytes
+	maxInline  = maxBody - maxFiles // bytes; a longer spec goes in a file
+	maxMessage = headerSize + maxKey + maxBody
 	maxSpec    = 64 << 20 // bytes; no execve takes more than a few
 )
 
@@ -105,7 +112,7 @@ func decode(b []byte) (message, error) {
 		return message{}, errMessage
 	}
 	m.key, m.body = string(b[headerSize:headerSize+keyLen]), b[headerSize+keyLen:]
-	if len(m.body) > maxInline || !m.kind.starts() && len(m.body) > 0 {
+	if len(m.body) > maxBody || !m.kind.starts() && len(m.body) > 0 {
 		return message{}, errMessage
 	}
 	return m, nil

@@ -16,7 +16,7 @@ func (g *guardian) obey(q request) {
 		closeAll(q.files)
 		return
 	}
-	if !q.kind.starts() {
+	if !q.kind.carries() {
 		closeAll(q.files)
 	}
 	c := g.runs[run{q.key, q.n}]
@@ -45,6 +45,10 @@ func (g *guardian) obey(q request) {
 			c.held = nil
 			g.forget(c)
 		}
+	case kindHold:
+		g.hold(q)
+	case kindUnhold:
+		g.unhold(q.key)
 	case kindExit:
 		if !g.exiting {
 			g.exiting, g.status = true, int(q.status)
@@ -56,6 +60,7 @@ func (g *guardian) obey(q request) {
 // list tells a new supervisor what there is, and from then on what happens. What the one before has armed is dropped.
 func (g *guardian) list() {
 	g.super.listening = true
+	g.listHolds() // first, while there are descriptors
 	for _, c := range g.runs {
 		c.disarm()
 		m := message{kind: kindProcess, key: c.key, n: c.n, pid: int32(c.pid), num: c.start, files: uint8(len(c.held))}

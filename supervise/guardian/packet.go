@@ -11,18 +11,26 @@ import (
 type packet struct {
 	message
 	spec        []byte // of a start or arm
-	files, keep []File
-	last        bool // the sender ends after it
+	files, keep []File // of a hold: keep, one
+	last        bool   // the sender ends after it
 }
 
-// seal completes the message of a start or arm and returns the files to send with it.
+// seal completes the message of a start, arm or hold and returns the files to send with it.
 func (p *packet) seal() ([]int, error) {
+	if p.kind == kindHold {
+		return p.sealHold(), nil
+	}
 	if len(p.key) > maxKey || len(p.files)+len(p.keep) >= maxFiles {
 		return nil, syscall.EINVAL
 	}
 	var fds []int
-	for _, list := range [...][]File{p.files, p.keep} {
-		for _, f := range list {
+	var holes []byte // the child's fds that are none
+	for which, list := range [...][]File{p.files, p.keep} {
+		for i, f := range list {
+			if which == 0 && f.File == nil {
+				holes = append(holes, byte(i))
+				continue
+			}
 			fd, err := number(f.File)
 			if err != nil {
 				return nil, err
@@ -30,7 +38,7 @@ func (p *packet) seal() ([]int, error) {
 			fds = append(fds, fd)
 		}
 	}
-	p.split = uint8(len(p.files))
+	p.split, p.status = uint8(len(p.files)-len(holes)), uint32(len(holes))
 	if p.body = p.spec; len(p.spec) > maxInline {
 		fd, err := specFile(p.spec)
 		if err != nil {
@@ -39,8 +47,37 @@ func (p *packet) seal() ([]int, error) {
 		fds = append(fds, fd)
 		p.body, p.flags = nil, flagSpecFile
 	}
+	if len(holes) > 0 {
+		p.body = append(holes, p.body...)
+	}
 	p.message.files = uint8(len(fds))
 	return fds, nil
+}
+
+// sealHold is seal of a hold, which goes without a file if that is closed: then nothing is held.
+func (p *packet) sealHold() []int {
+	fd, err := number(p.keep[0].File)
+	if err != nil {
+		p.message.files = 0
+		return nil
+	}
+	p.message.files = 1
+	return []int{fd}
+}
+
+// own makes the file of a hold the packet's own, as it is not sent at once. If there is no descriptor for that, it is sent if it is
+// still open then.
+func (p *packet) own() {
+	if p.kind != kindHold {
+		return
+	}
+	fd, err := number(p.keep[0].File)
+	if err != nil {
+		return
+	}
+	if fd, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0); err == nil {
+		p.keep[0] = File{File: unpolled(fd, p.key)}
+	}
 }
 
 // number returns f's descriptor without what f.Fd does: that makes the open file description, which others share, blocking.

@@ -21,6 +21,7 @@ var scenes = map[string]func(*scene){
 	"adopt": sceneAdopt, "adoptown": sceneAdoptOwn, "storm": sceneStorm, "orphans": sceneOrphans,
 	"armed": sceneArmed, "armedcrowd": sceneArmedCrowd, "armedfiles": sceneArmedFiles, "armedalone": sceneArmedAlone,
 	"armedexit": sceneArmedExit, "armedterm": sceneArmedTerm, "armedstorm": sceneArmedStorm, "armedkill": sceneArmedKill,
+	"holes": sceneHoles, "holds": sceneHolds,
 	"bench": sceneBench, "benchcrash": sceneBenchCrash, "benchmain": sceneBenchMain, "bench1000": sceneBenchThousand,
 }
 
@@ -71,7 +72,7 @@ func sceneStatus(s *scene) {
 	if e := want[Ended](s); e.Failure == nil || e.Failure.Errno != unix.EINVAL {
 		s.fail("%+v, want EINVAL", e)
 	}
-	s.Start("web", 101, sh("exit 0"), []File{{File: nil}}, nil)
+	s.Start("web", 101, sh("exit 0"), std(), []File{{File: nil}})
 	if e := want[Ended](s); e.Failure == nil || e.Failure.Errno != unix.EBADF {
 		s.fail("%+v, want EBADF", e)
 	}

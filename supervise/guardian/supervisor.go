@@ -100,8 +100,13 @@ func receiveRequests(s *socket, to chan<- request, quit <-chan struct{}) {
 	}
 }
 
-// readSpec reads the spec of a start or arm from b, or from the last file if it is there.
+// readSpec reads the body of a start or arm: the holes among the child's files, and the spec, which may be in the last file instead.
 func (q *request) readSpec(b []byte) {
+	if uint64(q.status) > uint64(len(b)) {
+		q.bad = true
+		return
+	}
+	holes, b := b[:q.status], b[q.status:]
 	if q.flags&flagSpecFile != 0 {
 		if len(q.files) == int(q.split) {
 			q.bad = true
@@ -112,6 +117,10 @@ func (q *request) readSpec(b []byte) {
 		_ = unix.Close(q.files[last])
 		q.files = q.files[:last]
 	}
+	if !q.punch(holes) {
+		q.bad = true
+		return
+	}
 	if q.kind == kindArm {
 		q.body = slices.Clone(b)
 		return
@@ -119,6 +128,21 @@ func (q *request) readSpec(b []byte) {
 	var err error
 	q.spec, err = spawn.ParseSpec(b)
 	q.bad = err != nil
+}
+
+// punch puts holes, in ascending order, among the child's files, and reports whether there is room for them.
+func (q *request) punch(holes []byte) bool {
+	if len(holes)+len(q.files) > maxFiles {
+		return false
+	}
+	for _, at := range holes {
+		if at > q.split {
+			return false
+		}
+		q.files = slices.Insert(q.files, int(at), -1)
+		q.split++
+	}
+	return true
 }
 
 func readSpecFile(fd int) []byte {
