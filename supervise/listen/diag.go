@@ -14,10 +14,15 @@ import (
 const (
 	showVFS   = 0x02
 	showRqlen = 0x10
+	showUID   = 0x40 // Linux 5.3
 
-	attrVFS   = 1 // unix_diag_vfs: device, inode
+	attrVFS   = 1 // unix_diag_vfs: inode, device (sock_diag(7) has them the wrong way round)
 	attrRqlen = 4 // unix_diag_rqlen: of a socket that listens, how many wait, and how many may
+	attrUID   = 7 // whose it is
 )
+
+// tcpListen is the state of a socket that listens (net/tcp_states.h).
+const tcpListen = 10
 
 // errNoDiag is that the kernel does not tell about unix sockets.
 var errNoDiag = errors.New("the kernel does not tell about unix sockets (CONFIG_UNIX_DIAG)")
@@ -26,10 +31,11 @@ var errNoDiag = errors.New("the kernel does not tell about unix sockets (CONFIG_
 type diagnosis struct {
 	inode        uint32
 	listens      bool
-	dev, ino     uint32 // of the path that it is bound to: of the file system, as the kernel writes it, and the lower half
+	ino, dev     uint32 // of the path that it is bound to: the lower half, and the file system's as the kernel writes it
 	hasPath      bool
 	waiting, max uint32
 	hasQueue     bool
+	uid          int // -1 where it is not known
 }
 
 // diagnose asks about the socket with that inode, or about all sockets of unix streams and datagrams for 0, in this
@@ -102,21 +108,21 @@ func diagAnswers(b []byte, each func(diagnosis)) (done bool, err error) {
 
 // parseDiagnosis reads a struct unix_diag_msg and its attributes.
 func parseDiagnosis(b []byte) (d diagnosis) {
-	d.listens = b[2] == unix.BPF_TCP_LISTEN
-	d.inode = native.Uint32(b[4:])
+	d.listens = b[2] == tcpListen
+	d.inode, d.uid = native.Uint32(b[4:]), -1
 	for b = b[16:]; len(b) >= 4; {
 		size, typ := int(native.Uint16(b)), native.Uint16(b[2:])
 		if size < 4 || size > len(b) {
 			break
 		}
-		if value := b[4:size]; len(value) >= 8 {
-			first, second := native.Uint32(value), native.Uint32(value[4:])
-			switch typ {
-			case attrVFS:
-				d.dev, d.ino, d.hasPath = first, second, true
-			case attrRqlen:
-				d.waiting, d.max, d.hasQueue = first, second, true
-			}
+		value := b[4:size]
+		switch {
+		case typ == attrVFS && len(value) >= 8:
+			d.ino, d.dev, d.hasPath = native.Uint32(value), native.Uint32(value[4:]), true
+		case typ == attrRqlen && len(value) >= 8:
+			d.waiting, d.max, d.hasQueue = native.Uint32(value), native.Uint32(value[4:]), true
+		case typ == attrUID && len(value) >= 4:
+			d.uid = int(native.Uint32(value))
 		}
 		b = b[min(len(b), (size+3)&^3):]
 	}
@@ -136,14 +142,14 @@ func bound(fd, file int, st *unix.Stat_t) (bool, error) {
 	return is, err
 }
 
-// boundTo returns the inodes of the sockets that are bound to the path that is open as file.
-func boundTo(file int, st *unix.Stat_t) (inodes []uint64, err error) {
-	err = diagnose(0, showVFS, func(d diagnosis) {
+// boundTo returns the sockets that are bound to the path that is open as file.
+func boundTo(file int, st *unix.Stat_t) (all []diagnosis, err error) {
+	err = diagnose(0, showVFS|showUID, func(d diagnosis) {
 		if d.at(file, st) {
-			inodes = append(inodes, uint64(d.inode))
+			all = append(all, d)
 		}
 	})
-	return inodes, err
+	return all, err
 }
 
 // at tells whether a socket is bound to the path that is open as file.

@@ -115,9 +115,9 @@ func namedUnix(path string) (inodes []uint64) {
 	}
 	defer file.Close()
 	for lines := bufio.NewScanner(file); lines.Scan(); {
-		if f := strings.SplitN(lines.Text(), " ", 8); strings.HasSuffix(lines.Text(), " "+path) {
-			words := strings.Fields(strings.TrimSuffix(lines.Text(), path))
-			if inode, err := strconv.ParseUint(words[len(words)-1], 10, 64); err == nil && len(f) > 6 {
+		before, ok := strings.CutSuffix(lines.Text(), " "+path)
+		if f := strings.Fields(before); ok && len(f) == 7 {
+			if inode, err := strconv.ParseUint(f[6], 10, 64); err == nil {
 				inodes = append(inodes, inode)
 			}
 		}

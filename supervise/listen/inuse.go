@@ -75,31 +75,18 @@ func inetInUse(spec Spec, at netip.AddrPort) *InUse {
 	for _, h := range holders {
 		inodes = append(inodes, h.inode)
 	}
-	e.held(inodes)
-	return e
-}
-
-// unixInUse finds who has the unix sockets with those inodes, or, with none, a socket at that path. Peer is who
-// answered there, nil if nobody did.
-func unixInUse(spec Spec, inodes []uint64, peer *unix.Ucred) *InUse {
-	e := &InUse{Addr: spec.String(), UID: -1}
-	if len(inodes) == 0 {
-		inodes = namedUnix(spec.Address)
-	}
-	e.held(inodes)
-	if peer != nil {
-		e.UID = int(peer.Uid)
-		if len(e.Pids) == 0 && peer.Pid > 0 {
-			e.name([]int{int(peer.Pid)})
-		}
-	}
-	return e
-}
-
-func (e *InUse) held(inodes []uint64) {
 	e.name(holding(inodes))
+	return e
 }
 
+// unixInUse finds who has one of those unix sockets, of user uid.
+func unixInUse(spec Spec, uid int, inodes []uint64) *InUse {
+	e := &InUse{Addr: spec.String(), UID: uid}
+	e.name(holding(inodes))
+	return e
+}
+
+// name sets the processes, masters first.
 func (e *InUse) name(pids []int) {
 	parent := make(map[int]int)
 	comm := make(map[int]string)

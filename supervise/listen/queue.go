@@ -45,7 +45,7 @@ func tcpQueue(fd int) (Queue, error) {
 	if err != nil {
 		return Queue{}, err
 	}
-	if info.State != unix.BPF_TCP_LISTEN {
+	if info.State != tcpListen {
 		return Queue{}, ErrShut
 	}
 	mem, err := memInfo(fd)

@@ -38,12 +38,12 @@ func clear(dir int, spec Spec) error {
 
 // living is an *InUse if some process has the socket at that path, open as file, and nil if none has.
 func living(file int, st *unix.Stat_t, spec Spec) error {
-	inodes, err := boundTo(file, st)
+	all, err := boundTo(file, st)
 	if err != nil && !errors.Is(err, errNoDiag) {
 		return err
 	}
-	if len(inodes) > 0 {
-		return unixInUse(spec, inodes, nil)
+	if len(all) > 0 {
+		return unixInUse(spec, all[0].uid, []uint64{uint64(all[0].inode)})
 	}
 	// The kernel has none in this network namespace, or does not tell.
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
@@ -57,11 +57,15 @@ func living(file int, st *unix.Stat_t, spec Spec) error {
 	case nil:
 		peer, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED) // who called listen(2)
 		if err != nil {
-			peer = nil
+			return err
 		}
-		return unixInUse(spec, nil, peer)
+		e := unixInUse(spec, int(peer.Uid), namedUnix(spec.Address))
+		if len(e.Pids) == 0 && peer.Pid > 0 {
+			e.name([]int{int(peer.Pid)})
+		}
+		return e
 	case unix.EAGAIN, unix.EPROTOTYPE: // so many wait that no more can; a socket of another type
-		return unixInUse(spec, nil, nil)
+		return unixInUse(spec, -1, namedUnix(spec.Address))
 	default:
 		return fmt.Errorf("there is a socket, and whether anybody has it cannot be told: %w", err)
 	}

@@ -94,6 +94,7 @@ func bindUnix(fd, dir int, spec Spec) (identity, error) {
 	}
 	file, id, err := ours(fd, dir, filepath.Base(spec.Address))
 	if err != nil {
+		retract(fd, spec.Address)
 		return identity{}, err
 	}
 	defer unix.Close(file)
@@ -129,6 +130,19 @@ func ours(fd, dir int, name string) (file int, id identity, err error) {
 		return -1, identity{}, err
 	}
 	return file, identity{st.Dev, st.Ino}, nil
+}
+
+// retract removes the socket from where its path leads now, if that is another directory than it was.
+func retract(fd int, path string) {
+	dir, err := openDir(path)
+	if err != nil {
+		return
+	}
+	defer unix.Close(dir)
+	if file, id, err := ours(fd, dir, filepath.Base(path)); err == nil {
+		unix.Close(file)
+		_ = id.unlinkIn(dir, filepath.Base(path)) // Open fails anyway, and says more
+	}
 }
 
 var errReplaced = errors.New("the socket was replaced by another file while it was made")
