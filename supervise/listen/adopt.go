@@ -70,6 +70,10 @@ func adoptable(spec Spec, fd int) (identity, error) {
 		if err := unix.Listen(fd, spec.backlog()); err != nil {
 			return identity{}, fmt.Errorf("cannot listen: %w", err)
 		}
+		// One that was shut down has lost a port that the kernel chose (tcp_set_state, net/ipv4/tcp.c).
+		if err := checkName(spec, fd); err != nil {
+			return identity{}, err
+		}
 	}
 	return path, nil
 }
@@ -146,7 +150,7 @@ func checkName(spec Spec, fd int) error {
 }
 
 // samePort tells whether a port is what was asked for: 0 asks for any that is bound.
-func samePort(want, got int) bool { return got == want || want == 0 && got != 0 }
+func samePort(want, got int) bool { return got != 0 && (want == got || want == 0) }
 
 // adoptPath proves that the path is the socket, and sets its mode and owner. The identity is zero where the kernel
 // cannot tell; then they stay as they are.

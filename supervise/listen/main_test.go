@@ -79,6 +79,10 @@ func other(text string) {
 
 // run starts another process and returns what it reports, and a function that ends it.
 func run(do task, cred *syscall.Credential, files []*os.File) (r report, end func(), err error) {
+	return runIn(do, &syscall.SysProcAttr{Credential: cred}, files)
+}
+
+func runIn(do task, attr *syscall.SysProcAttr, files []*os.File) (r report, end func(), err error) {
 	text, err := json.Marshal(do)
 	if err != nil {
 		return report{}, nil, err
@@ -86,7 +90,7 @@ func run(do task, cred *syscall.Credential, files []*os.File) (r report, end fun
 	cmd := exec.Command("/proc/self/exe") // where go test puts it, others may not go
 	cmd.Env = append(os.Environ(), role+"="+string(text), "GORACE=atexit_sleep_ms=0")
 	cmd.ExtraFiles = files
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: cred}
+	cmd.SysProcAttr = attr
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {

@@ -48,8 +48,8 @@ func control(file *os.File, f func(fd int) error) error {
 	if err != nil {
 		return err
 	}
-	if err2 := raw.Control(func(fd uintptr) { err = f(int(fd)) }); err2 != nil {
-		return err2
+	if raw.Control(func(fd uintptr) { err = f(int(fd)) }) != nil {
+		return os.ErrClosed // its only error
 	}
 	return err
 }
