@@ -33,7 +33,7 @@ func (s *Supervisor) sendAgain(d delivery) {
 	d.left--
 	s.token++
 	s.tokens[s.token] = d
-	s.guardian.Signal(s.token, d.svc.name, uint64(d.gen), d.sig, false)
+	s.guardian.Signal(s.token, d.svc.name, d.svc.runs[d.gen].n, d.sig, false)
 }
 
 // whenTaken has do called by the loop when a signal has been taken by the main

@@ -31,6 +31,7 @@ func (s *Supervisor) armable(svc *service) (at time.Time, ok bool) {
 	live := svc.state.Live()
 	switch p, d := svc.policy, svc.def; {
 	case s.end != nil || svc.gone || svc.next != nil || d == nil || svc.name == s.opts.Direct:
+	case len(d.Listen) > 0 || d.Type == definition.Forking || len(svc.state.Runs) > 1: // or it is not known what follows its end
 	case live == nil || live.Phase != lifecycle.Running || svc.state.Want != lifecycle.Up:
 	case p.Restart != lifecycle.Always || p.Oneshot || p.Main || p.StartLimit > 0:
 	case looksThingsUp(d):
@@ -40,9 +41,10 @@ func (s *Supervisor) armable(svc *service) (at time.Time, ok bool) {
 	return time.Time{}, false
 }
 
-// looksThingsUp reports whether a start reads files or the users' database.
+// looksThingsUp reports whether a start reads files or the users' database, or
+// binds sockets.
 func looksThingsUp(d *definition.Definition) bool {
-	return len(d.EnvironmentFiles) > 0 || d.User != "" || d.Group != "" || d.SupplementaryGroups != nil
+	return len(d.EnvironmentFiles) > 0 || d.User != "" || d.Group != "" || d.SupplementaryGroups != nil || len(d.Listen) > 0 || d.PidFile != ""
 }
 
 // arm gives the next start ahead of time, when it is due, or takes it back. It
@@ -142,6 +144,10 @@ func (s *Supervisor) startedAhead(svc *service, gen int) bool {
 func (s *Supervisor) heardAhead(svc *service, ev guardian.Ended, then func()) {
 	gen := int(ev.N) + 1
 	svc.armed = 0
+	if svc.runs[gen] != nil { // it is tried now: that start is this one
+		then()
+		return
+	}
 	if live := svc.state.Live(); live != nil && live.Gen == int(ev.N) && live.Phase == lifecycle.Running && svc.state.Want == lifecycle.Up && s.end == nil {
 		svc.ahead = gen
 		then()
@@ -153,7 +159,7 @@ func (s *Supervisor) heardAhead(svc *service, ev guardian.Ended, then func()) {
 	}
 	svc.state = lifecycle.Skip(svc.state, gen)
 	svc.dropSpare()
-	svc.runs[gen] = &run{launched: true, unwanted: then}
+	svc.runs[gen] = &run{def: svc.def, n: uint64(gen), born: gen, launched: true, unwanted: then}
 	s.guardian.Signal(0, svc.name, uint64(gen), syscall.SIGKILL, true)
 }
 

@@ -28,6 +28,7 @@ func (s *Supervisor) begin() error {
 	if err != nil {
 		return err
 	}
+	s.held = s.guardian.Held()
 	if s.opts.SetAside {
 		to, err := s.store.setAside()
 		if err != nil {
@@ -87,6 +88,7 @@ func (s *Supervisor) begin() error {
 		s.store.whole = true
 	}
 	s.endUnknown(found)
+	s.dropHeld()
 	s.tidy()
 	for _, ev := range backlog {
 		s.heard(ev)
@@ -150,10 +152,9 @@ func (s *Supervisor) resume(records map[string]record, found *findings, newGuard
 		if s.end != nil {
 			svc.state.Want = lifecycle.Down // ends are not on disk any more: what is not there was stopped
 		}
-		if newGuardian {
-			s.adopt(svc, rec, found)
-		}
+		s.adopt(svc, rec, found, newGuardian)
 		if svc.def != nil {
+			s.regain(svc, rec)
 			s.reunite(svc, rec.Runs, found)
 		}
 	}
@@ -173,6 +174,14 @@ func (s *Supervisor) disown(svc *service) {
 	s.mark(svc)
 }
 
+// number is the one by which the guardian knows the main process of run gen.
+func (r runRecord) number(gen int) uint64 {
+	if r.N != 0 {
+		return r.N
+	}
+	return uint64(gen)
+}
+
 func (s *Supervisor) parse(name string, src *source) *definition.Definition {
 	if src == nil {
 		return nil
@@ -188,16 +197,23 @@ func (s *Supervisor) parse(name string, src *source) *definition.Definition {
 	return d
 }
 
-// adopt has the guardian watch the processes that an earlier guardian started.
-func (s *Supervisor) adopt(svc *service, rec record, found *findings) {
+// adopt has the guardian watch the main processes that it did not start: those
+// of an earlier guardian, and those that it was to watch when a supervisor died.
+func (s *Supervisor) adopt(svc *service, rec record, found *findings, newGuardian bool) {
 	for gen, r := range rec.Runs {
 		live := slices.ContainsFunc(rec.State.Runs, func(run lifecycle.Run) bool { return run.Gen == gen && run.Exit == nil })
 		if start, err := procfs.StartTime(r.Pid); !live || r.Pid == 0 || err != nil || start != r.Start {
 			continue
 		}
-		s.guardian.Adopt(svc.name, uint64(gen), r.Pid, r.Start)
-		found.processes = append(found.processes, guardian.Process{Key: svc.name, N: uint64(gen), Pid: r.Pid, StartTime: r.Start})
-		s.event(status.Event{Service: svc.name, Kind: "gsv", Pid: r.Pid, Text: "taken over from a gsv that was killed"})
+		n := r.number(gen)
+		if slices.ContainsFunc(found.processes, func(p guardian.Process) bool { return p.Key == svc.name && p.N == n }) {
+			continue
+		}
+		s.guardian.Adopt(svc.name, n, r.Pid, r.Start)
+		found.processes = append(found.processes, guardian.Process{Key: svc.name, N: n, Pid: r.Pid, StartTime: r.Start})
+		if newGuardian {
+			s.event(status.Event{Service: svc.name, Kind: "gsv", Pid: r.Pid, Text: "taken over from a gsv that was killed"})
+		}
 	}
 }
 
@@ -210,9 +226,22 @@ func (s *Supervisor) reunite(svc *service, known map[int]runRecord, found *findi
 		if p.Key != svc.name {
 			continue
 		}
-		gen := int(p.N)
-		svc.runs[gen] = &run{def: svc.def, pid: p.Pid, start: p.StartTime, launched: true, ended: p.Ended, over: p.Ended}
-		if rec := known[gen]; rec.Pid == p.Pid && rec.Start == p.StartTime || rec.Pid == 0 {
+		gen, rec := genOfN(p.N), known[genOfN(p.N)]
+		if p.N != rec.number(gen) { // a main process that was followed by another in its run
+			s.guardian.Ack(p.Key, p.N)
+			for _, f := range p.Held {
+				f.Close()
+			}
+			continue
+		}
+		svc.runs[gen] = &run{def: svc.def, n: p.N, born: rec.Born, private: rec.Private, pid: p.Pid, start: p.StartTime, launched: true, ended: p.Ended, over: p.Ended}
+		if rec.Born == 0 {
+			svc.runs[gen].born = gen
+		}
+		if rec.Next && svc.next != nil {
+			svc.runs[gen].def = svc.next
+		}
+		if rec.Pid == p.Pid && rec.Start == p.StartTime || rec.Pid == 0 {
 			svc.runs[gen].origin = recorded(rec.Release)
 		}
 		s.mains[p.Pid]++
@@ -224,7 +253,7 @@ func (s *Supervisor) reunite(svc *service, known map[int]runRecord, found *findi
 				if e.Failure != nil {
 					f.Ended.Exit.Failure = describeFailure(svc.def, svc.def.Command[0], e.Failure)
 				}
-				svc.acks = append(svc.acks, gen)
+				svc.acks = append(svc.acks, p.N)
 			}
 		}
 		if f.Ended != nil || !p.Ended || p.Left {
@@ -320,6 +349,7 @@ func (s *Supervisor) boot(found *findings) error {
 			if svc.def.Autostart && s.end == nil {
 				svc.state.Want = lifecycle.Up
 			}
+			s.regain(svc, record{})
 			s.reunite(svc, nil, found)
 		} else if svc.def.Autostart && s.end == nil {
 			s.step(svc, lifecycle.Command{Verb: lifecycle.DoStart})

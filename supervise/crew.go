@@ -63,7 +63,8 @@ const unknownEnd = 3
 // A sight is what a look at the workers saw.
 type sight struct {
 	workers []lifecycle.Worker
-	solo    bool // the main process does the work itself
+	solo    bool           // the main process does the work itself
+	heir    lifecycle.Proc // the successor that the main process has started; zero: none, or nobody asks
 	queue   int
 	gone    bool // there is no main process
 	failed  bool // it could not look, which tells nothing
@@ -72,8 +73,8 @@ type sight struct {
 // attend looks at a service's workers if there is a reason to, or forgets them.
 // It is called after every step.
 func (s *Supervisor) attend(svc *service) {
-	live := svc.state.Live()
-	if live == nil || live.Phase == lifecycle.Stopping || s.end != nil || svc.def == nil || svc.pid() == 0 {
+	live := svc.watched()
+	if live == nil || live.Phase == lifecycle.Stopping || s.end != nil || svc.def == nil || svc.runs[live.Gen] == nil || svc.runs[live.Gen].pid == 0 {
 		svc.dropCrew()
 		return
 	}
@@ -113,7 +114,7 @@ func (c *crew) excuse(t time.Time) {
 // waits reports whether an operation waits for what becomes of the workers.
 func (svc *service) waits() bool {
 	st := &svc.state
-	return st.Reload != nil && st.Reload.Stage >= lifecycle.Proving || st.Scaling != nil && st.Scaling.Sent ||
+	return st.Reload != nil && st.Reload.Stage >= lifecycle.Proving && st.Reload.Stage != lifecycle.Taken || st.Scaling != nil && st.Scaling.Sent ||
 		svc.crew != nil && len(svc.crew.surveys) > 0
 }
 
@@ -154,18 +155,28 @@ func (s *Supervisor) look(svc *service) {
 		return
 	}
 	c.looking, c.looked = true, now()
-	pid, w := svc.pid(), svc.def.Workers
+	d, pid := svc.runs[c.gen].def, svc.runs[c.gen].pid
+	w := d.Workers
 	// The kernel goes through the table of all connections for it.
 	every := min(queueOften, svc.policy.ReloadTimeout/8)
 	if svc.policy.Blind { // that nobody waits is the proof
 		every = 0
 	}
-	queue := svc.state.Reload != nil && c.looked.Sub(c.queued) >= every
+	rl := svc.state.Reload
+	queue := rl != nil && rl.Next == 0 && c.looked.Sub(c.queued) >= every
 	if queue {
 		c.queued, c.queue = c.looked, 0
 	}
+	var old []lifecycle.Proc
+	heir := rl != nil && rl.Method == lifecycle.ByUpgrade && rl.Stage == lifecycle.Proposed && rl.Next == 0
+	if heir {
+		old = rl.Old
+	}
 	go func() {
 		seen := lookAtWorkers(pid, w, queue)
+		if heir {
+			seen.heir, _ = findHeir(d, pid, old)
+		}
 		s.report(func() {
 			if svc.crew == c && s.services[svc.name] == svc {
 				s.saw(svc, seen)
@@ -231,8 +242,11 @@ func (s *Supervisor) saw(svc *service, seen sight) {
 	if svc.crew != c {
 		return
 	}
-	if svc.state.Reload != nil && svc.state.Reload.Stage >= lifecycle.Proving || svc.state.Scaling != nil {
-		s.step(svc, lifecycle.Census{Gen: c.gen, Workers: seen.workers, Queue: c.queue, Ended: c.ended})
+	if rl := svc.state.Reload; rl != nil && rl.Stage >= lifecycle.Proving && rl.Stage != lifecycle.Taken || svc.state.Scaling != nil {
+		if seen.heir != (lifecycle.Proc{}) {
+			s.step(svc, lifecycle.Succeeded{Gen: c.gen, Next: seen.heir})
+		}
+		s.step(svc, lifecycle.Census{Gen: c.gen, Workers: seen.workers, Solo: seen.solo, Queue: c.queue, Ended: c.ended})
 		s.progress(svc)
 		s.wakeDeaf(svc, t)
 	} else {

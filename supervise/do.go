@@ -18,7 +18,7 @@ import (
 var commands = map[string]lifecycle.Verb{
 	"start": lifecycle.DoStart, "stop": lifecycle.DoStop, "restart": lifecycle.DoRestart,
 	"once": lifecycle.DoOnce, "quit": lifecycle.DoQuit, "hup": lifecycle.DoReload,
-	"ttin": lifecycle.DoScale, "ttou": lifecycle.DoScale,
+	"ttin": lifecycle.DoScale, "ttou": lifecycle.DoScale, "replace": lifecycle.DoReplace,
 }
 
 // Do begins to carry out a verb, or finds the operation of the same ID, and
@@ -69,14 +69,17 @@ func (s *Supervisor) accept(r status.Request, c lifecycle.Command, target int) (
 	if pid := svc.pid(); target != 0 && pid != target {
 		return status.Operation{}, problem(409, 1, r.Service, fmt.Sprintf("main process %d ended before the signal was sent", target))
 	}
-	down := len(svc.state.Runs) == 0 || svc.state.Phase() == lifecycle.Stopping
-	if c.Verb == lifecycle.DoReload && down && (svc.state.Want != lifecycle.Down || r.OrStart || svc.state.Begins()) {
+	down := svc.state.Current() == nil || svc.state.Phase() == lifecycle.Stopping
+	if reloads(r.Verb) && down && (svc.state.Want != lifecycle.Down || r.OrStart || svc.state.Begins()) {
 		c.Verb = lifecycle.DoStart
 	}
 	op := &operation{svc: svc, Operation: status.Operation{ID: r.ID, Verb: r.Verb, Service: r.Service, By: r.By,
-		Started: time.Now().Round(time.Millisecond), Pid: svc.pid(), Generation: svc.state.Gen}}
-	if r.Verb == "hup" && c.Verb == lifecycle.DoStart {
+		Started: time.Now().Round(time.Millisecond), Pid: svc.pid(), Generation: svc.serving()}}
+	switch {
+	case reloads(r.Verb) && c.Verb == lifecycle.DoStart:
 		op.As = "start"
+	case r.Verb == "hup" && svc.policy.Method == lifecycle.ByReplace:
+		op.As = "replace"
 	}
 	op.Bound = bound(svc, c.Verb).Seconds()
 	if c.Signal != 0 {
@@ -154,8 +157,8 @@ func bound(svc *service, v lifecycle.Verb) time.Duration {
 		return quit + lifecycle.KillGrace
 	case lifecycle.DoRestart:
 		return stop + lifecycle.KillGrace + start
-	case lifecycle.DoReload:
-		return reloadBound(svc)
+	case lifecycle.DoReload, lifecycle.DoReplace:
+		return reloadBound(svc, v)
 	case lifecycle.DoScale:
 		d := 2 * svc.policy.ReloadTimeout // what does not settle is taken back
 		if svc.policy.Check {
@@ -167,12 +170,18 @@ func bound(svc *service, v lifecycle.Verb) time.Duration {
 }
 
 // reloadBound is how long a reload may take that makes no progress at all.
-func reloadBound(svc *service) time.Duration {
+func reloadBound(svc *service, v lifecycle.Verb) time.Duration {
 	p := svc.policy
 	if p.DrainTimeout == 0 {
 		return 0
 	}
 	d := p.ReloadTimeout + p.DrainTimeout
+	if v == lifecycle.DoReplace || p.Method != lifecycle.InPlace {
+		d = p.ReloadTimeout + lifecycle.KillGrace
+		for _, step := range p.Quit { // of the old one
+			d += step.Wait
+		}
+	}
 	if p.Check {
 		d += svc.def.CheckTimeout
 	}
@@ -180,11 +189,11 @@ func reloadBound(svc *service) time.Duration {
 }
 
 func refusal(svc *service, r status.Request, err error) *status.Problem {
-	p := problem(409, 1, r.Service, notDone(r.Verb, svc.pid(), svc.state.Gen)+err.Error()+" ("+svc.state.Phase().String()+")")
+	p := problem(409, 1, r.Service, notDone(r.Verb, svc.pid(), svc.serving())+err.Error()+" ("+svc.state.Phase().String()+")")
 	switch {
 	case errors.Is(err, lifecycle.ErrStopped):
 		p.Detail = notDone(r.Verb, 0, 0) + err.Error()
-		p.Hint = "gsvctl start " + r.Service + ", or hup --or-start"
+		p.Hint = "gsvctl start " + r.Service + ", or " + r.Verb + " --or-start"
 	case errors.Is(err, lifecycle.ErrNotRunning) && svc.state.Phase() == lifecycle.Backoff:
 		p.Hint = "next start in " + seconds(svc.state.RetryAt.Sub(now()))
 	}
@@ -194,7 +203,7 @@ func refusal(svc *service, r status.Request, err error) *status.Problem {
 // notDone is how the refusal of a reload begins: with what serves.
 func notDone(verb string, pid, gen int) string {
 	switch {
-	case verb != "hup":
+	case !reloads(verb):
 		return ""
 	case pid == 0:
 		return "NOT reloaded: "

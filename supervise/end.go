@@ -28,8 +28,8 @@ const (
 func (s *Supervisor) told(sig syscall.Signal) {
 	if s.opts.Direct != "" {
 		if svc := s.services[s.opts.Direct]; svc != nil {
-			if live := svc.state.Live(); live != nil {
-				s.guardian.Signal(0, svc.name, uint64(live.Gen), sig, false)
+			if live := svc.state.Live(); live != nil && svc.runs[live.Gen] != nil {
+				s.guardian.Signal(0, svc.name, svc.runs[live.Gen].n, sig, false)
 			}
 		}
 		return
@@ -126,7 +126,9 @@ func (s *Supervisor) hasten() {
 		svc := s.services[name]
 		for _, r := range svc.state.Runs {
 			s.say(name + ": killed, for it was not stopped within shutdown-timeout")
-			s.guardian.Signal(0, name, uint64(r.Gen), syscall.SIGKILL, true)
+			if known := svc.runs[r.Gen]; known != nil {
+				s.guardian.Signal(0, name, known.n, syscall.SIGKILL, true)
+			}
 		}
 	}
 	// What is not gone by then waits in the kernel and cannot be ended.

@@ -20,14 +20,15 @@ import (
 // A suspect is a run that has been stopped and may have left such processes.
 type suspect struct {
 	svc  *service
+	gen  int
 	done func([]procfs.Proc)
 }
 
-// findEscaped looks for processes that escaped from a run whose group is gone,
+// findEscaped looks for processes that escaped from run gen, whose group is gone,
 // and has done called with them by the loop. One look serves all who ask while
 // another is under way: a thousand services are stopped at once.
-func (s *Supervisor) findEscaped(svc *service, done func([]procfs.Proc)) {
-	s.suspects = append(s.suspects, suspect{svc, done})
+func (s *Supervisor) findEscaped(svc *service, gen int, done func([]procfs.Proc)) {
+	s.suspects = append(s.suspects, suspect{svc, gen, done})
 	if !s.looking {
 		s.lookForEscaped()
 	}
@@ -52,20 +53,34 @@ func (s *Supervisor) lookForEscaped() {
 // lookAt looks which of the guardian's children nobody knows, and whose they are.
 func (s *Supervisor) lookAt(suspects []suspect, children []int) {
 	orphans := slices.DeleteFunc(children, func(pid int) bool { return pid == s.pid || s.mains[pid] > 0 })
-	tell := func(escaped func(name string) []procfs.Proc) {
-		for _, sus := range suspects {
-			sus.done(escaped(sus.svc.name))
+	tell := func(escaped [][]procfs.Proc) {
+		for i, sus := range suspects {
+			var procs []procfs.Proc
+			if escaped != nil {
+				procs = slices.DeleteFunc(escaped[i], func(p procfs.Proc) bool { is, _ := s.helping(p.Session); return is })
+			}
+			sus.done(procs)
 		}
 		s.lookForEscaped()
 	}
 	if len(orphans) == 0 {
-		tell(func(string) []procfs.Proc { return nil })
+		tell(nil)
 		return
 	}
+	others := make([][]brood, len(suspects))
+	for i, sus := range suspects {
+		others[i] = sus.svc.broods(sus.gen)
+	}
 	go func() {
-		escaped := map[string][]procfs.Proc{}
-		for _, sus := range suspects {
-			escaped[sus.svc.name] = procfs.Marked(orphans, sus.svc.name)
+		marked := map[string][]procfs.Proc{}
+		escaped := make([][]procfs.Proc, len(suspects))
+		for i, sus := range suspects {
+			procs, looked := marked[sus.svc.name]
+			if !looked {
+				procs = procfs.Marked(orphans, sus.svc.name)
+				marked[sus.svc.name] = procs
+			}
+			escaped[i] = without(procs, others[i])
 		}
 		s.report(func() {
 			if _, unsure := s.helping(0); unsure { // one of those may be it
@@ -73,11 +88,43 @@ func (s *Supervisor) lookAt(suspects []suspect, children []int) {
 				s.lookForEscaped()
 				return
 			}
-			tell(func(name string) []procfs.Proc {
-				return slices.DeleteFunc(escaped[name], func(p procfs.Proc) bool { is, _ := s.helping(p.Session); return is })
-			})
+			tell(escaped)
 		})
 	}()
+}
+
+// A brood is what tells the processes of a run from those of others.
+type brood struct {
+	born  int    // see run
+	since uint64 // only what is younger is its: a run and its successor by USR2 have one environment; 0: all
+}
+
+// broods are those of the other runs of a service than gen that are there.
+func (svc *service) broods(gen int) (list []brood) {
+	r := svc.runs[gen]
+	for _, known := range svc.state.Runs {
+		other := svc.runs[known.Gen]
+		switch {
+		case known.Gen == gen || other == nil:
+		case r != nil && r.born == other.born:
+			list = append(list, brood{other.born, other.start})
+		default:
+			list = append(list, brood{born: other.born})
+		}
+	}
+	return list
+}
+
+// without leaves out the processes that belong to one of the broods. It reads
+// their memory: see procfs.Marked.
+func without(procs []procfs.Proc, broods []brood) []procfs.Proc {
+	var rest []procfs.Proc
+	for _, p := range procs {
+		if !slices.ContainsFunc(broods, func(b brood) bool { return p.Start >= b.since && procfs.InGeneration(p.Pid, b.born) }) {
+			rest = append(rest, p)
+		}
+	}
+	return rest
 }
 
 // endEscaped ends what escaped from run gen: TERM, then KILL. When it is gone

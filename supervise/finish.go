@@ -18,7 +18,7 @@ func (s *Supervisor) finish(svc *service, f lifecycle.Finish) {
 	if op == nil || op.Done() {
 		return
 	}
-	op.Pid, op.Generation, op.Progress = svc.pid(), svc.state.Gen, ""
+	op.Pid, op.Generation, op.Progress = svc.pid(), svc.serving(), ""
 	op.Serving = svc.state.Ready(svc.policy)
 	op.Ended = time.Now().Round(time.Millisecond)
 	result := status.OK
@@ -32,7 +32,7 @@ func (s *Supervisor) finish(svc *service, f lifecycle.Finish) {
 	case lifecycle.Failed:
 		result, op.Error = status.Failed, f.Why
 	}
-	if op.Verb == "hup" && op.As == "" && f.Reload == nil && f.Result != lifecycle.Superseded {
+	if reloads(op.Verb) && op.As != "restart" && f.Reload == nil && f.Result != lifecycle.Superseded {
 		op.As = "start" // what it waited for had ended
 	}
 	if rl := f.Reload; rl != nil {
@@ -66,6 +66,10 @@ func (s *Supervisor) finish(svc *service, f lifecycle.Finish) {
 
 // finishReload puts into an operation what the reload that served it has come to.
 func (s *Supervisor) finishReload(svc *service, op *operation, rl *lifecycle.Reload) {
+	if rl.Method != lifecycle.InPlace {
+		s.finishReplace(svc, op, rl)
+		return
+	}
 	tellReload(op, rl, svc.policy)
 	if op.Error == "" {
 		op.Error, op.Hint = whyReload(rl, svc.policy, now())
@@ -96,6 +100,9 @@ func (s *Supervisor) account(svc *service, op *operation, f lifecycle.Finish) {
 	for gen := range svc.runs {
 		attempt = max(attempt, gen) // a next one is launched later
 	}
+	if f.Reload != nil && f.Reload.Next > 0 {
+		attempt = f.Reload.Next
+	}
 	lines := 0
 	switch {
 	case svc.policy.Oneshot:
@@ -110,7 +117,7 @@ func (s *Supervisor) account(svc *service, op *operation, f lifecycle.Finish) {
 		lines = attemptLines
 	}
 	mark := int64(-1)
-	if f.Reload != nil && f.Reload.Stage >= lifecycle.Signalling {
+	if f.Reload != nil && f.Reload.Stage >= lifecycle.Signalling && f.Reload.Method != lifecycle.ByReplace {
 		mark = svc.mark
 	}
 	if f.Scaled != nil && f.Scaled.Sent {
@@ -170,8 +177,10 @@ func (s *Supervisor) account(svc *service, op *operation, f lifecycle.Finish) {
 const accountTime = 2 * syncTime
 
 func starts(verb string) bool {
-	return verb == "start" || verb == "restart" || verb == "once" || verb == "hup"
+	return verb == "start" || verb == "restart" || verb == "once" || reloads(verb)
 }
+
+func reloads(verb string) bool { return verb == "hup" || verb == "replace" }
 
 func scales(verb string) bool { return verb == "ttin" || verb == "ttou" }
 
@@ -194,7 +203,7 @@ func (s *Supervisor) explain(svc *service, op *operation) {
 		if last.Failure == "" {
 			op.Error += " after " + seconds(last.Uptime)
 		}
-		if op.Verb == "hup" && op.As == "" || scales(op.Verb) {
+		if reloads(op.Verb) && op.As != "start" && op.As != "restart" || scales(op.Verb) {
 			op.Error = "main process " + op.Error
 		}
 	}
@@ -210,7 +219,7 @@ func (s *Supervisor) explain(svc *service, op *operation) {
 	case lifecycle.Exited:
 		op.Hint = "it is not started again (restart = \"no\" or \"on-failure\")"
 	case lifecycle.Stopping:
-		if run := svc.state.Runs[len(svc.state.Runs)-1]; run.Cause == lifecycle.Crashed && svc.state.Want == lifecycle.Up && svc.policy.Restart == lifecycle.Always {
+		if run := svc.state.Current(); run != nil && run.Cause == lifecycle.Crashed && svc.state.Want == lifecycle.Up && svc.policy.Restart == lifecycle.Always {
 			op.Hint = "what it left behind is being ended, then it is started again"
 			if wentAway(svc) {
 				op.Hint = "it went into the background, where it is being ended; keep it from that"
@@ -247,8 +256,8 @@ func (s *Supervisor) ended(op *operation) {
 func (svc *service) remember(op *operation) {
 	verb := cmp.Or(op.As, op.Verb)
 	switch {
-	case verb == "hup" || op.Verb == "hup" && op.Result == status.Failed:
-		svc.lastReload = &status.Reload{Operation: op.ID, Result: op.Result, Seconds: op.Seconds(op.Ended), At: op.Ended, Error: op.Error, By: op.By.User}
+	case reloads(verb) || reloads(op.Verb) && op.Result == status.Failed:
+		svc.lastReload = &status.Reload{Operation: op.ID, Result: op.Result, Seconds: op.Seconds(op.Ended), At: op.Ended, Error: op.Error, By: op.By.User, Generation: op.Tried}
 	case starts(op.Verb) && op.Result == status.OK && !op.Already:
 		svc.lastReload = nil
 	}

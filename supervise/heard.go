@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"gsv/supervise/definition"
 	"gsv/supervise/guardian"
 	"gsv/supervise/lifecycle"
 	"gsv/supervise/procfs"
@@ -22,17 +23,16 @@ func (s *Supervisor) heard(ev guardian.Event) {
 	switch ev := ev.(type) {
 	case guardian.Started:
 		if svc, r := s.find(ev.Key, ev.N); r != nil {
-			r.pid, r.start = ev.Pid, ev.StartTime
-			s.mains[ev.Pid]++
+			s.isMain(r, ev.Pid, ev.StartTime)
 			s.launched(r)
-			s.step(svc, lifecycle.Launched{Gen: int(ev.N)})
+			s.step(svc, lifecycle.Launched{Gen: genOfN(ev.N)})
 			s.mark(svc)
 		}
 	case guardian.Ended:
 		s.heardEnded(ev)
 	case guardian.Empty:
 		if svc, r := s.find(ev.Key, ev.N); r != nil {
-			s.heardEmpty(svc, r, int(ev.N))
+			s.heardEmpty(svc, r, genOfN(ev.N))
 		}
 	case guardian.Signalled:
 		s.delivered(ev)
@@ -47,13 +47,38 @@ func (s *Supervisor) find(key string, n uint64) (*service, *run) {
 	if svc == nil {
 		return nil, nil
 	}
-	return svc, svc.runs[int(n)]
+	if r := svc.runs[genOfN(n)]; r != nil && r.n == n {
+		return svc, r
+	}
+	return svc, nil
+}
+
+// The guardian numbers main processes, of which a run may have one after another:
+// one that goes into the background is followed by another (see rehome).
+const genBits = 32
+
+func genOfN(n uint64) int { return int(n & (1<<genBits - 1)) }
+
+// isMain notes the main process of a run.
+func (s *Supervisor) isMain(r *run, pid int, start uint64) {
+	if r.pid == pid && r.start == start {
+		return
+	}
+	s.isNoMain(r)
+	r.pid, r.start = pid, start
+	s.mains[pid]++
+}
+
+func (s *Supervisor) isNoMain(r *run) {
+	if s.mains[r.pid]--; s.mains[r.pid] <= 0 {
+		delete(s.mains, r.pid)
+	}
 }
 
 func (s *Supervisor) heardEnded(ev guardian.Ended) {
 	svc, r := s.find(ev.Key, ev.N)
 	if r == nil || r.ended {
-		s.guardian.Ack(ev.Key, ev.N)
+		s.formerEnded(ev)
 		return
 	}
 	r.ended = true
@@ -61,7 +86,7 @@ func (s *Supervisor) heardEnded(ev guardian.Ended) {
 	exit := exitOf(ev)
 	if r.unwanted != nil {
 		if !ev.Left {
-			s.unwantedEnded(svc, r, int(ev.N))
+			s.unwantedEnded(svc, r, genOfN(ev.N))
 		}
 		return
 	}
@@ -73,11 +98,22 @@ func (s *Supervisor) heardEnded(ev guardian.Ended) {
 		return
 	}
 	svc.armed = 0 // whatever was armed is dropped
-	if ev.Failure == nil {
-		s.runEnded(svc, r, ev, exit)
+	gen := genOfN(ev.N)
+	if forked := r.def.Type == definition.Forking && r.n == uint64(gen); forked && ev.Failure == nil && exit == (lifecycle.Exit{At: exit.At}) && svc.starting(gen) {
+		s.locate(svc, gen, r, ev, func(why string) {
+			exit.Failure = why
+			s.runEnded(svc, r, ev, exit)
+		})
 		return
 	}
-	d := svc.def
+	if ev.Failure == nil {
+		s.heirOfEnded(svc, gen, r, ev.Left, func(left bool) {
+			ev.Left = left
+			s.runEnded(svc, r, ev, exit)
+		})
+		return
+	}
+	d := r.def
 	go func() { // for it looks at files
 		exit.Failure = describeFailure(d, d.Command[0], ev.Failure)
 		s.report(func() { s.runEnded(svc, r, ev, exit) })
@@ -86,7 +122,7 @@ func (s *Supervisor) heardEnded(ev guardian.Ended) {
 
 // runEnded goes on with heardEnded when it is known how the run ended.
 func (s *Supervisor) runEnded(svc *service, r *run, ev guardian.Ended, exit lifecycle.Exit) {
-	gen := int(ev.N)
+	gen := genOfN(ev.N)
 	if r.probe != nil {
 		r.probe()
 		r.probe = nil
@@ -96,8 +132,8 @@ func (s *Supervisor) runEnded(svc *service, r *run, ev guardian.Ended, exit life
 	}
 	// A program that ends well at once may have gone into the background.
 	daemon := exit.Code == 0 && exit.Signal == 0 && exit.Failure == "" && !exit.Unknown && !svc.policy.Oneshot && svc.name != s.opts.Direct
-	if (svc.state.Phase() == lifecycle.Stopping || daemon) && !ev.Left && s.end == nil {
-		s.findEscaped(svc, func(escaped []procfs.Proc) {
+	if (svc.ending(gen) || daemon) && !ev.Left && s.end == nil {
+		s.findEscaped(svc, gen, func(escaped []procfs.Proc) {
 			s.runOver(svc, r, gen, exit, len(escaped) > 0)
 			if len(escaped) > 0 {
 				s.endEscaped(svc, gen, escaped)
@@ -105,22 +141,43 @@ func (s *Supervisor) runEnded(svc *service, r *run, ev guardian.Ended, exit life
 		})
 		return
 	}
-	if ev.Left && svc.state.Phase() != lifecycle.Stopping {
+	if ev.Left && !svc.ending(gen) {
 		s.nameLeftovers(svc, gen, r.pid, func() { s.runOver(svc, r, gen, exit, !r.empty) })
 		return
 	}
 	s.runOver(svc, r, gen, exit, ev.Left)
 }
 
+// ending reports whether run gen is being ended.
+func (svc *service) ending(gen int) bool {
+	for _, r := range svc.state.Runs {
+		if r.Gen == gen {
+			return r.Phase == lifecycle.Stopping
+		}
+	}
+	return false
+}
+
 // runOver goes on when it is known what a run has left behind.
 func (s *Supervisor) runOver(svc *service, r *run, gen int, exit lifecycle.Exit, left bool) {
 	r.over = true
-	asked := svc.state.Phase() == lifecycle.Stopping && svc.state.Runs[len(svc.state.Runs)-1].Cause == lifecycle.Asked
-	svc.acks = append(svc.acks, gen)
+	asked, role := false, lifecycle.Serving
+	for _, known := range svc.state.Runs {
+		if known.Gen == gen {
+			asked, role = known.Phase == lifecycle.Stopping && known.Cause == lifecycle.Asked, known.Role
+		}
+	}
+	svc.acks = append(svc.acks, r.n)
 	// The next start waits for nothing; what is told comes in the order of causes.
 	told := s.journal.hold()
 	s.step(svc, lifecycle.Ended{Gen: gen, Exit: exit, Left: left, Jitter: jitter()})
-	told(func() { s.tellExit(svc, gen, r, asked) })
+	told(func() {
+		if role == lifecycle.Serving {
+			s.tellExit(svc, gen, r, asked)
+		} else {
+			s.tellGone(svc, gen, r, exit, role)
+		}
+	})
 	s.bury(svc, gen)
 }
 
@@ -139,7 +196,7 @@ func (s *Supervisor) heardEmpty(svc *service, r *run, gen int) {
 		s.bury(svc, gen)
 		return
 	}
-	s.findEscaped(svc, func(escaped []procfs.Proc) {
+	s.findEscaped(svc, gen, func(escaped []procfs.Proc) {
 		if len(escaped) > 0 {
 			s.endEscaped(svc, gen, escaped)
 			return
@@ -225,13 +282,16 @@ func (s *Supervisor) kill(svc *service, k lifecycle.Kill) {
 		}
 		return
 	}
+	if r.locating != nil {
+		r.locating() // and what is found gets it
+	}
 	if k.Op == "" {
-		s.guardian.Stop(svc.name, uint64(k.Gen), k.Signal, k.Group)
+		s.guardian.Stop(svc.name, r.n, k.Signal, k.Group)
 		return
 	}
 	s.token++
 	s.tokens[s.token] = delivery{svc, k.Op, k.Gen, k.Signal, max(k.Count, 1) - 1}
-	s.guardian.Signal(s.token, svc.name, uint64(k.Gen), k.Signal, k.Group)
+	s.guardian.Signal(s.token, svc.name, r.n, k.Signal, k.Group)
 }
 
 func (s *Supervisor) delivered(ev guardian.Signalled) {
@@ -245,7 +305,7 @@ func (s *Supervisor) delivered(ev guardian.Signalled) {
 		return
 	}
 	if rl := d.svc.state.Reload; ev.Errno == 0 && rl != nil && rl.Op == d.op {
-		patience, proves := signalPatience, rl.Need > 0 && d.svc.policy.Workers
+		patience, proves := signalPatience, rl.Need > 0 && d.svc.policy.Workers || rl.Method == lifecycle.ByUpgrade
 		if !proves { // that it was taken is all there is
 			patience = d.svc.policy.ReloadTimeout
 		}

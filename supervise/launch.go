@@ -2,20 +2,24 @@ package supervise
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 
 	"gsv/supervise/definition"
 	"gsv/supervise/guardian"
 	"gsv/supervise/lifecycle"
+	"gsv/supervise/listen"
 	"gsv/supervise/logs"
 	"gsv/supervise/spawn"
 )
 
 // A birth is all that a run is started with.
 type birth struct {
-	spec *spawn.Spec
-	uid  int // who owns its output pipe; -1: gsv's user
+	spec    *spawn.Spec
+	uid     int                       // who owns its output pipe; -1: gsv's user
+	bound   map[string]*listen.Socket // by their addresses: made for it, and not yet held
+	private private
 }
 
 // maxLaunching bounds the starts that the guardian has not answered, and with
@@ -24,12 +28,15 @@ const maxLaunching = 32
 
 // launch has the guardian start run gen, now or when its turn comes.
 func (s *Supervisor) launch(svc *service, gen int) {
+	d := svc.def
 	if svc.next != nil {
-		s.use(svc, svc.next)
+		d = svc.next
+		if !svc.trying(gen) { // of one that is tried, that is known when it serves
+			s.use(svc, d)
+		}
 	}
 	svc.toArm = 0
-	d := svc.def
-	svc.runs[gen] = &run{def: d}
+	svc.runs[gen] = &run{def: d, n: uint64(gen), born: gen}
 	if s.startedAhead(svc, gen) {
 		return
 	}
@@ -40,8 +47,15 @@ func (s *Supervisor) launch(svc *service, gen int) {
 		})
 		return
 	}
+	held, alone := maps.Clone(svc.sockets), len(svc.state.Runs) == 1
 	go func() { // for a disk may hang
+		if d.PidFile != "" && alone {
+			removeStale(d)
+		}
 		b, err := s.prepare(d, gen)
+		if err == nil {
+			err = b.bind(d, gen, held)
+		}
 		s.report(func() { s.inTurn(func() { s.launchWith(svc, gen, b, err) }) })
 	}()
 }
@@ -100,25 +114,32 @@ func valueOf(env []string, name string) string {
 
 // launchWith goes on with launch when everything has been read.
 func (s *Supervisor) launchWith(svc *service, gen int, b birth, err error) {
+	defer s.trimSockets(svc)
+	defer b.drop()
+	s.hold(svc, &b)
 	r := svc.runs[gen]
 	if r == nil {
 		return
 	}
-	live := svc.state.Live()
 	switch {
 	case err != nil:
-	case live == nil || live.Gen != gen || live.Phase == lifecycle.Stopping:
+		err = s.whoHolds(svc, err)
+	case !svc.starting(gen):
 		err = fmt.Errorf("stopped before it was started")
 	default:
 		var files, keep []guardian.File
 		if files, keep, err = s.output(svc, gen, b.uid); err == nil {
+			r.private = b.private.address
+			files, err = svc.socketFiles(r.def, &b, files)
+		}
+		if err == nil {
 			files, keep, err = s.readyFiles(svc, gen, &b, files, keep)
 		}
 		if err == nil {
 			r.launched, r.counted = true, true
 			s.launching++
 			s.noteOrigin(svc, r)
-			s.guardian.Start(svc.name, uint64(gen), b.spec, files, keep)
+			s.guardian.Start(svc.name, r.n, b.spec, files, keep)
 			s.watchReady(svc, gen, true)
 			return
 		}
@@ -129,6 +150,16 @@ func (s *Supervisor) launchWith(svc *service, gen int, b birth, err error) {
 		s.step(svc, lifecycle.Ended{Gen: gen, Exit: lifecycle.Exit{Failure: err.Error()}, Jitter: jitter()})
 		s.tellExit(svc, gen, r, false)
 	})
+}
+
+// starting reports whether run gen is to be started still.
+func (svc *service) starting(gen int) bool {
+	for _, r := range svc.state.Runs {
+		if r.Gen == gen {
+			return r.Phase == lifecycle.Starting
+		}
+	}
+	return false
 }
 
 // output makes the files that run gen gets as stdin, stdout and stderr, and
@@ -180,10 +211,11 @@ func (s *Supervisor) bury(svc *service, gen int) {
 		}
 	}
 	delete(svc.runs, gen)
-	if s.mains[r.pid]--; s.mains[r.pid] <= 0 {
-		delete(s.mains, r.pid)
-	}
+	s.isNoMain(r)
 	s.release(logs.Key{Name: svc.name, Gen: gen})
+	if r.n != uint64(gen) {
+		s.guardian.Release(svc.name, r.n)
+	}
 }
 
 // release lets the guardian close the files of a run that is over.

@@ -76,7 +76,7 @@ func (s *Supervisor) readyIfSo(svc *service, gen int) {
 // watchAgain does what watchReady does, for the run that is starting, if there
 // is one: it was started by another supervisor, or by another definition.
 func (s *Supervisor) watchAgain(svc *service) {
-	live := svc.state.Live()
+	live := svc.watched()
 	if live == nil || live.Phase != lifecycle.Starting {
 		return
 	}
@@ -106,3 +106,6 @@ func (s *Supervisor) readyFiles(svc *service, gen int, b *birth, files, keep []g
 // readyHeld takes up the files that readyFiles has had kept, of a run of an
 // earlier supervisor's. They are the caller's to close.
 func (s *Supervisor) readyHeld(svc *service, gen int, held []*os.File) {}
+
+// unready is what a run's readiness check saw last; "" if there is nothing to say.
+func (s *Supervisor) unready(svc *service, gen int) string { return "" }

@@ -30,11 +30,15 @@ const handlersWait = 5 * time.Second
 func (s *Supervisor) survey(svc *service, e lifecycle.Survey) {
 	d, pid, began := svc.def, svc.pid(), svc.state.Live().Since
 	file, _ := svc.out.(*logs.File)
-	key := logs.Key{Name: svc.name, Gen: e.Gen}
+	key := svc.logKey(e.Gen)
+	method := lifecycle.InPlace
+	if rl := svc.state.Reload; rl != nil {
+		method = rl.Method
+	}
 	go func() {
 		var ev lifecycle.Surveyed
 		if e.Scale == 0 {
-			ev = surveyReload(d, pid, began)
+			ev = surveyReload(d, method, pid, began)
 		} else {
 			ev = surveyScale(d, pid, e.Scale)
 		}
@@ -55,6 +59,7 @@ func (s *Supervisor) survey(svc *service, e lifecycle.Survey) {
 			svc.mark, svc.image = mark, image
 			if e.Scale == 0 {
 				svc.surveyed = release
+				_, _, svc.overflowed = svc.queues()
 			}
 			if ev.Restart {
 				s.asRestart(svc)
@@ -66,6 +71,15 @@ func (s *Supervisor) survey(svc *service, e lifecycle.Survey) {
 			s.surveyWorkers(svc, e, ev)
 		})
 	}()
+}
+
+// logKey is the log of a run: of one that the main process before it has started
+// (USR2), that one's.
+func (svc *service) logKey(gen int) logs.Key {
+	if r := svc.runs[gen]; r != nil {
+		gen = r.born
+	}
+	return logs.Key{Name: svc.name, Gen: gen}
 }
 
 // asRestart notes that those who wait for a reload get a restart.
@@ -120,9 +134,22 @@ func (c *crew) need(seen sight, svc *service) int {
 
 // surveyReload finds out whether and how a service can be reloaded: it looks at
 // the main process and at files. It may take long.
-func surveyReload(d *definition.Definition, pid int, began time.Time) (ev lifecycle.Surveyed) {
+func surveyReload(d *definition.Definition, method lifecycle.Method, pid int, began time.Time) (ev lifecycle.Surveyed) {
 	ev.Signal = d.Signals.Reload
 	server := d.Server()
+	switch method {
+	case lifecycle.ByReplace:
+		return ev // a new process has nothing of the old one
+	case lifecycle.ByUpgrade:
+		ev.Signal = d.Signals.Upgrade
+		if p := placeOf(d, server, pid, nil); p.stale {
+			ev.Err = p.why + ", and its successor would load the old code; gsvctl replace " + d.Name + " or restart enters the new directory"
+			return ev
+		}
+		ev.Err = uncaught(pid, ev.Signal, began)
+		return ev
+	case lifecycle.InPlace:
+	}
 	if d.Reload == definition.NoReload {
 		ev.Err = `its reload = "none"`
 		return ev
@@ -132,7 +159,7 @@ func surveyReload(d *definition.Definition, pid int, began time.Time) (ev lifecy
 		return ev
 	}
 	if server.Preload != "" && d.Reload == definition.BySignal {
-		ev.Err = server.Preload + `; gsvctl restart ` + d.Name + ` loads it, and so does hup with reload = "restart"`
+		ev.Err = server.Preload + `; gsvctl restart ` + d.Name + ` loads it, and so does hup with reload = "restart" or, on held sockets and without a gap, "replace"`
 		return ev
 	}
 	switch p := placeOf(d, server, pid, nil); {
@@ -212,7 +239,7 @@ func (s *Supervisor) logMark(file *logs.File, key logs.Key) int64 {
 func (s *Supervisor) ask(svc *service, e lifecycle.Ask) {
 	d, file, mark := svc.def, (*logs.File)(nil), svc.mark
 	file, _ = svc.out.(*logs.File)
-	key := logs.Key{Name: svc.name, Gen: e.Gen}
+	key := svc.logKey(e.Gen)
 	network, address := "tcp", d.Ready.TCP
 	if d.Ready.Unix != "" {
 		network, address = "unix", d.Ready.Unix

@@ -13,6 +13,7 @@ import (
 
 	"gsv/supervise/definition"
 	"gsv/supervise/lifecycle"
+	"gsv/supervise/listen"
 	"gsv/supervise/logs"
 	"gsv/supervise/status"
 )
@@ -30,28 +31,32 @@ type service struct {
 	out    logs.Sink
 	gone   bool // its file is gone: forgotten once it is stopped
 
-	changed    chan struct{}  // closed at the next change; nil: nobody waits
-	lastReload *status.Reload // nil: none since the last good start
-	armed      int            // the run whose start the guardian has ahead of time; 0: none
-	toArm      int            // the run whose successor it will be given, at its time; 0: none
-	ahead      int            // the run that the guardian has started by itself, while its predecessor's end is being told
-	spare      *spare         // nil: none
-	recent     []string       // ids of its last operations that have ended
-	dirty      bool           // its state on disk is old
-	crew       *crew          // nil: nobody looks at its workers
-	mark       int64          // where in its log the last reload began; -1: not known
-	image      string         // what its main process executed then, if it does the work itself; "": not known
-	said       []string       // what a check-command has written, while its end is taken in
-	origin     *origin        // the last that was looked for; nil: none was
-	surveyed   string         // the release that the last reload was to load; "": not known
-	acks       []int          // gens whose end is acknowledged once the state is on disk
-	due        time.Time      // its deadline that is in the heap
+	changed    chan struct{}             // closed at the next change; nil: nobody waits
+	lastReload *status.Reload            // nil: none since the last good start
+	armed      int                       // the run whose start the guardian has ahead of time; 0: none
+	toArm      int                       // the run whose successor it will be given, at its time; 0: none
+	ahead      int                       // the run that the guardian has started by itself, while its predecessor's end is being told
+	spare      *spare                    // nil: none
+	recent     []string                  // ids of its last operations that have ended
+	dirty      bool                      // its state on disk is old
+	crew       *crew                     // nil: nobody looks at its workers
+	mark       int64                     // where in its log the last reload began; -1: not known
+	image      string                    // what its main process executed then, if it does the work itself; "": not known
+	said       []string                  // what a check-command has written, while its end is taken in
+	origin     *origin                   // the last that was looked for; nil: none was
+	surveyed   string                    // the release that the last reload was to load; "": not known
+	acks       []uint64                  // numbers of the guardian's whose end is acknowledged once the state is on disk
+	sockets    map[string]*listen.Socket // that are held, by their address; nil: none is
+	overflowed int64                     // connections that had found no room in them when the last reload began
+	due        time.Time                 // its deadline that is in the heap
 }
 
 // A run is what is known of a run beside what lifecycle decides by.
 type run struct {
 	def      *definition.Definition // by which it was started
 	private  string                 // "HOST:PORT" of its private socket; "": it has none
+	n        uint64                 // by which the guardian knows its main process: its gen, as a rule
+	born     int                    // GSV_GENERATION of its processes: its gen, or that of the run that it is the successor of
 	pid      int
 	start    uint64 // field 22 of /proc/PID/stat
 	launched bool   // the guardian was asked to start it
@@ -63,6 +68,7 @@ type run struct {
 	drained  bool   // all its output is in the log
 	origin   *origin
 	probe    func() // ends its readiness check; nil: there is none
+	locating func() // ends the look for its process in the background; nil: nobody looks
 	accepts  bool   // its address accepts connections
 }
 
@@ -71,7 +77,7 @@ func policyOf(d *definition.Definition, direct bool) lifecycle.Policy {
 		Oneshot: d.Type == definition.Oneshot, Main: d.Main, Shutdown: d.OnEnd == definition.Shutdown,
 		Delay: d.RestartDelay, DelayMax: d.RestartDelayMax, DelayFactor: d.RestartDelayFactor,
 		StartLimit: d.StartLimit, StartLimitInterval: d.StartLimitInterval,
-		Probe: d.Ready.TCP != "" || d.Ready.Unix != "" || d.Ready.Workers, MinUptime: d.MinUptime, StartTimeout: d.StartTimeout,
+		Probe: probed(d), ByWorkers: d.Ready.Workers, MinUptime: d.MinUptime, StartTimeout: d.StartTimeout, Method: methodOf(d),
 		Group:   d.KillMode == definition.Group,
 		Check:   !d.NoCheck && (d.CheckCommand != nil || d.Preset != "none"),
 		Ask:     d.Ready.TCP != "" || d.Ready.Unix != "" || d.Workers.Failure != "" || !d.Workers.Solo.IsZero(),
@@ -105,6 +111,24 @@ func policyOf(d *definition.Definition, direct bool) lifecycle.Policy {
 		p.MinUptime = 0
 	}
 	return p
+}
+
+// probed reports whether something says when a service is ready, other than time.
+func probed(d *definition.Definition) bool {
+	r := d.Ready
+	return r.Workers || r.TCP != "" || r.Unix != "" || !r.HTTP.IsZero() || r.Exec != nil || r.Notify || r.FD != 0 || r.LogLine != "" ||
+		d.Type == definition.Notify || d.Type == definition.Forking
+}
+
+func methodOf(d *definition.Definition) lifecycle.Method {
+	switch d.Reload {
+	case definition.ByReplace:
+		return lifecycle.ByReplace
+	case definition.ByUpgrade:
+		return lifecycle.ByUpgrade
+	case definition.BySignal, definition.ByRestart, definition.ByCommand, definition.NoReload:
+	}
+	return lifecycle.InPlace
 }
 
 // drainOf is how long a graceful stop may take before it is hastened: for ever
@@ -143,8 +167,8 @@ func (s *Supervisor) carryOut(svc *service, before lifecycle.State, effects []li
 	for _, e := range effects {
 		switch e := e.(type) {
 		case lifecycle.StartRun:
-			if svc.state.Want != before.Want && s.store.whole {
-				s.save(svc) // that it runs tells not that it is to run on
+			if (svc.state.Want != before.Want || svc.trying(e.Gen)) && s.store.whole {
+				s.save(svc) // that it runs tells not that it is to run on, nor that it is only tried
 			}
 			s.launch(svc, e.Gen)
 		case lifecycle.Kill:
@@ -163,6 +187,12 @@ func (s *Supervisor) carryOut(svc *service, before lifecycle.State, effects []li
 			s.ask(svc, e)
 		case lifecycle.End:
 			s.endWorkers(svc, e)
+		case lifecycle.Adopt:
+			s.adoptHeir(svc, e)
+		case lifecycle.Serve:
+			s.serve(svc, e.Gen)
+		case lifecycle.Name:
+			s.nameLate(svc, e.Gen)
 		case lifecycle.Shutdown:
 			s.serviceEndsGsv(svc)
 		}
@@ -182,6 +212,7 @@ func (s *Supervisor) carryOut(svc *service, before lifecycle.State, effects []li
 	if len(svc.state.Runs) == 0 {
 		s.rested(svc)
 	}
+	s.trimSockets(svc)
 }
 
 // tell makes a change of phase known.
@@ -192,7 +223,7 @@ func (s *Supervisor) tell(svc *service, before lifecycle.State) {
 		s.event(status.Event{Service: svc.name, Kind: "state", State: stateOf(svc), Pid: svc.pid()})
 		return
 	}
-	if phase == before.Phase() && svc.state.Gen == before.Gen && !svc.since.IsZero() {
+	if phase == before.Phase() && svc.serving() == genOf(before) && !svc.since.IsZero() {
 		return
 	}
 	svc.since = now()
@@ -225,6 +256,22 @@ func (svc *service) pid() int {
 		return svc.runs[live.Gen].pid
 	}
 	return 0
+}
+
+// serving is the gen of the current run; that of the last one if there is none.
+func (svc *service) serving() int { return genOf(svc.state) }
+
+func genOf(st lifecycle.State) int {
+	if r := st.Current(); r != nil {
+		return r.Gen
+	}
+	return st.Gen
+}
+
+// trying reports whether run gen is tried beside the current one.
+func (svc *service) trying(gen int) bool {
+	t := svc.state.Tried()
+	return t != nil && t.Gen == gen
 }
 
 // rested is called when a service has no run.

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"gsv/supervise/definition"
 	"gsv/supervise/lifecycle"
 	"gsv/supervise/status"
 )
@@ -68,6 +69,7 @@ type record struct {
 	Mark       int64              `json:"mark,omitempty"`     // where in its log the last reload began
 	Image      string             `json:"image,omitempty"`    // of its main process then
 	Surveyed   string             `json:"surveyed,omitempty"` // the release that it was to load
+	Sockets    map[string]uint64  `json:"sockets,omitempty"`  // inodes of those that are held, by their addresses
 	Operations []status.Operation `json:"operations,omitempty"`
 }
 
@@ -80,6 +82,10 @@ type runRecord struct {
 	Pid     int    `json:"pid"`
 	Start   uint64 `json:"start"`
 	Release string `json:"release,omitempty"` // that its code was loaded from
+	N       uint64 `json:"n,omitempty"`       // see run; 0: its gen
+	Born    int    `json:"born,omitempty"`    // see run; 0: its gen
+	Private string `json:"private,omitempty"`
+	Next    bool   `json:"next,omitempty"` // it was started by the next definition
 }
 
 // entry is a line of the file of records.
@@ -250,8 +256,8 @@ func (s *Supervisor) save(svc *service) {
 }
 
 func (s *Supervisor) acknowledge(svc *service) {
-	for _, gen := range svc.acks {
-		s.guardian.Ack(svc.name, uint64(gen))
+	for _, n := range svc.acks {
+		s.guardian.Ack(svc.name, n)
 	}
 	svc.acks = nil
 }
@@ -316,8 +322,25 @@ func (s *Supervisor) recordOf(svc *service) record {
 		r.Next = &source{svc.next.Path, string(svc.next.Source)}
 	}
 	for gen, run := range svc.runs {
-		r.Runs[gen] = runRecord{run.pid, run.start, run.origin.known()}
+		r.Runs[gen] = run.record(gen, svc.next)
+	}
+	for address, sock := range svc.sockets {
+		if r.Sockets == nil {
+			r.Sockets = map[string]uint64{}
+		}
+		r.Sockets[address] = sock.Inode()
 	}
 	r.Operations = s.ops.of(svc)
 	return r
+}
+
+func (r *run) record(gen int, next *definition.Definition) runRecord {
+	rec := runRecord{Pid: r.pid, Start: r.start, Release: r.origin.known(), Private: r.private, Next: next != nil && r.def == next}
+	if r.n != uint64(gen) {
+		rec.N = r.n
+	}
+	if r.born != gen {
+		rec.Born = r.born
+	}
+	return rec
 }

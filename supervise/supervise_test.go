@@ -215,7 +215,7 @@ func TestStateSurvives(t *testing.T) {
 	in := record{Definition: &source{"web.toml", "command = \"x\"\n"}, Since: now(),
 		State: lifecycle.State{Want: lifecycle.Up, Gen: 7, Last: &exit, RetryAt: now().Add(time.Second),
 			Runs: []lifecycle.Run{{Gen: 7, Phase: lifecycle.Stopping, Deadline: now(), Stop: []lifecycle.StopStep{{Signal: syscall.SIGKILL}}}}},
-		Runs: map[int]runRecord{7: {812, 4711, "41"}}, Operations: []status.Operation{{ID: "1a2f"}}}
+		Runs: map[int]runRecord{7: {Pid: 812, Start: 4711, Release: "41"}}, Operations: []status.Operation{{ID: "1a2f"}}}
 	open := func() map[string]record {
 		t.Helper()
 		st = store{dir: dir}

@@ -70,8 +70,9 @@ type Supervisor struct {
 	tokens    map[uint64]delivery // signals on their way
 	token     uint64
 	ops       operations
-	helpers   map[string]*helper // commands that are run for operations
-	helped    uint64             // helpers so far
+	held      map[string]*os.File // sockets that an earlier supervisor bound and that nobody has taken up yet
+	helpers   map[string]*helper  // commands that are run for operations
+	helped    uint64              // helpers so far
 	places    places
 	ends      *procfs.Ends // of workers; nil: none was watched yet
 	unwatched bool         // it was said that a worker cannot be watched

@@ -2,8 +2,11 @@ package supervise
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"gsv/supervise/lifecycle"
+	"gsv/supervise/listen"
 	"gsv/supervise/procfs"
 	"gsv/supervise/status"
 )
@@ -46,23 +49,42 @@ func hasPlace(svc *service) bool {
 // Service is one service, with its workers; false if there is none of that name.
 func (s *Supervisor) Service(name string) (v status.Service, ok bool) {
 	var is running
+	var held map[string]*listen.Socket
 	s.call(context.Background(), func() {
 		if svc := s.services[name]; svc != nil {
 			v, ok = s.view(svc), true
 			is, v.FileProblem = running{svc.def, svc.runOrigin()}, svc.bad
+			held = maps.Clone(svc.sockets)
 		}
 	})
 	d := is.def
-	if !ok || v.Pid == 0 || d == nil {
+	if !ok || d == nil {
 		return v, ok
 	}
-	v.Main, v.Workers = crewOf(v.Pid, v.Generation, d.Workers.Depth)
+	v.Sockets = socketsOf(d, held)
+	for _, g := range v.Generations {
+		_, workers := crewOf(g.Pid, g.Generation, d.Workers.Depth)
+		v.Workers = append(v.Workers, workers...)
+	}
+	if v.Pid == 0 {
+		return v, ok
+	}
+	main, workers := crewOf(v.Pid, v.Generation, d.Workers.Depth)
+	v.Main, v.Workers = main, append(v.Workers, others(workers, v.Generations)...)
 	if d.Preset != "none" {
 		one := []status.Service{v}
 		s.places.tell(one, map[int]running{0: is})
 		v = one[0]
 	}
 	return v, ok
+}
+
+// others are workers, without the main processes of generations: one that was
+// started by USR2 is a child of the one before it.
+func others(workers []status.Worker, generations []status.Generation) []status.Worker {
+	return slices.DeleteFunc(workers, func(w status.Worker) bool {
+		return slices.ContainsFunc(generations, func(g status.Generation) bool { return g.Pid == w.Pid })
+	})
 }
 
 // crewOf is a main process and its workers, all its children where it is not
@@ -104,8 +126,8 @@ func processOf(pid, gen int) *status.Worker {
 
 func (s *Supervisor) view(svc *service) status.Service {
 	v := status.Service{Name: svc.name, State: stateOf(svc), Want: svc.state.Want.String(), Since: wall(svc.since), Reason: s.reason(svc),
-		Generation: svc.state.Gen, Ready: svc.state.Ready(svc.policy), Restarts: svc.state.Restarts, Pid: svc.pid(),
-		Groups: []string{}, Listen: []string{}, Pending: svc.next != nil, Scale: svc.state.Scale.Delta, ScaleBase: svc.state.Scale.Base, LastExit: exitStatus(svc.state.Last), LastReload: svc.lastReload}
+		Generation: svc.serving(), Ready: svc.state.Ready(svc.policy), Restarts: svc.state.Restarts, Pid: svc.pid(),
+		Groups: []string{}, Listen: addresses(svc.def), Generations: svc.generations(), Pending: svc.next != nil, Scale: svc.state.Scale.Delta, ScaleBase: svc.state.Scale.Base, LastExit: exitStatus(svc.state.Last), LastReload: svc.lastReload}
 	if d := svc.def; d != nil {
 		v.Description, v.Preset, v.Detected = d.Description, d.Preset, d.PresetDetected
 		if d.Groups != nil {
@@ -155,7 +177,10 @@ func (s *Supervisor) reason(svc *service) string {
 	case phase == lifecycle.Backoff && last != nil, phase == lifecycle.Fatal && last != nil, phase == lifecycle.Exited && last != nil:
 		return describeExit(*last)
 	case phase == lifecycle.Stopping:
-		run := svc.state.Runs[len(svc.state.Runs)-1]
+		run := svc.state.Current()
+		if run == nil {
+			run = &svc.state.Runs[len(svc.state.Runs)-1]
+		}
 		switch {
 		case len(run.Stop) == 1 && run.Deadline.IsZero():
 			return "something of it survives SIGKILL"

@@ -19,6 +19,10 @@ func reloadProgress(rl *lifecycle.Reload) string {
 		return fmt.Sprintf("workers replaced %d/%d, %d old ones still busy", rl.Settled, max(rl.Need, rl.Settled), len(rl.Left))
 	case lifecycle.Surveying, lifecycle.Signalling:
 		return "counts its workers"
+	case lifecycle.Proposed:
+		return trialProgress(rl)
+	case lifecycle.Taken:
+		return fmt.Sprintf("generation %d serves, %d is leaving", rl.Next, rl.Gen)
 	case lifecycle.Proving, lifecycle.Asking:
 	}
 	if rl.Need == 0 {

@@ -69,7 +69,7 @@ func (s *Supervisor) workerEnded(svc *service, c *crew, proc lifecycle.Proc, bor
 	} else {
 		s.lookWithin(svc, lookSeldom)
 	}
-	live := svc.state.Live()
+	live := svc.watched()
 	if live == nil || live.Phase == lifecycle.Stopping {
 		return
 	}

@@ -136,6 +136,12 @@ func Marked(pids []int, name string) []Proc {
 	return procs
 }
 
+// InGeneration reports whether a process's environment says GSV_GENERATION=gen.
+// What holds for Marked holds here.
+func InGeneration(pid, gen int) bool {
+	return hasEntry(pid, []byte("\x00GSV_GENERATION="+strconv.Itoa(gen)+"\x00"))
+}
+
 // hasEntry looks for entry, between its NULs, in /proc/PID/environ, which may
 // be megabytes.
 func hasEntry(pid int, entry []byte) bool {

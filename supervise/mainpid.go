@@ -1,0 +1,214 @@
+package supervise
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"gsv/supervise/definition"
+	"gsv/supervise/guardian"
+	"gsv/supervise/lifecycle"
+	"gsv/supervise/procfs"
+	"gsv/supervise/status"
+)
+
+// A service of type "forking" is what its first process has left behind when that
+// has ended well: the process that its pid-file names, or the one that there is.
+
+// locate looks for the main process of a service that has gone into the
+// background, and goes on with it, or without: then is called with why.
+func (s *Supervisor) locate(svc *service, gen int, r *run, ev guardian.Ended, then func(why string)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	if d := r.def.StartTimeout; d > 0 {
+		ctx, cancel = context.WithTimeout(ctx, d)
+	}
+	r.locating = cancel
+	keeper, d, mains, launched := s.guardian.Hello().Pid, r.def, map[int]bool{s.pid: true}, r.start
+	for main := range s.mains {
+		mains[main] = true
+	}
+	go func() {
+		defer cancel()
+		p, why := awaitDaemon(ctx, d, func(p procfs.Proc) bool {
+			return p.PPid == keeper && p.Alive() && p.Start >= launched && !mains[p.Pid]
+		}, keeper)
+		s.report(func() {
+			r.locating = nil
+			if why == "" && !s.rehome(svc, gen, p.Pid) {
+				why = fmt.Sprintf("its process %d in the background has ended", p.Pid)
+			}
+			if why != "" {
+				then(why)
+				return
+			}
+			s.formerEnded(ev)
+			for _, known := range svc.state.Runs {
+				if known.Gen == gen && known.Phase == lifecycle.Stopping && len(known.Stop) > 0 { // meanwhile
+					s.guardian.Stop(svc.name, r.n, known.Stop[0].Signal, known.Stop[0].Signal == syscall.SIGKILL)
+				}
+			}
+			if rd := d.Ready; !(rd.Workers || rd.TCP != "" || rd.Unix != "" || !rd.HTTP.IsZero() || rd.Exec != nil || rd.Notify || rd.FD != 0 || rd.LogLine != "") {
+				s.step(svc, lifecycle.Ready{Gen: gen})
+			}
+		})
+	}()
+}
+
+// awaitDaemon waits until the pid-file names a process that may be the service's
+// (is), or takes the only one of its that there is; why not, if none is.
+func awaitDaemon(ctx context.Context, d *definition.Definition, is func(procfs.Proc) bool, keeper int) (p procfs.Proc, why string) {
+	if d.PidFile == "" {
+		children, err := procfs.Children(keeper)
+		if err != nil {
+			return p, err.Error()
+		}
+		var left []procfs.Proc
+		for _, c := range procfs.Marked(children, d.Name) {
+			if is(c) {
+				left = append(left, c)
+			}
+		}
+		if len(left) != 1 {
+			return p, fmt.Sprintf("it went into the background and left %s; pid-file says which is its main process", plural(len(left), "process", "processes"))
+		}
+		return left[0], ""
+	}
+	events, err := watchDir(filepath.Dir(d.PidFile))
+	if err != nil {
+		return p, err.Error()
+	}
+	defer events.Close()
+	stop := context.AfterFunc(ctx, func() { events.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	for buf := make([]byte, 4096); ; {
+		pid := readPidFile(d.PidFile)
+		p, err := procfs.Read(pid)
+		switch {
+		case pid == 0:
+			why = fmt.Sprintf("it went into the background, and its pid-file %s names no process", d.PidFile)
+		case err != nil || !is(p):
+			why = fmt.Sprintf("it went into the background, and its pid-file %s names %d, which is no process of it that went there", d.PidFile, pid)
+		case !mayBe(d, pid):
+			return p, fmt.Sprintf("its pid-file %s names %d, a process of another user", d.PidFile, pid)
+		default:
+			return p, ""
+		}
+		if _, err := events.Read(buf); err != nil {
+			return p, why
+		}
+	}
+}
+
+// mayBe reports whether a process belongs to the service's user. The pid-file is
+// that user's to write, and what it names is sent signals with gsv's rights.
+func mayBe(d *definition.Definition, pid int) bool {
+	who, err := d.Credentials()
+	if err != nil || who == nil {
+		return err == nil
+	}
+	info, err := os.Stat("/proc/" + strconv.Itoa(pid))
+	if err != nil {
+		return false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return ok && (st.Uid == who.UID || who.UID == 0)
+}
+
+// watchDir tells, by what can be read from it, that files in a directory were
+// written or came to be (inotify(7)).
+func watchDir(dir string) (*os.File, error) {
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err != nil {
+		return nil, fmt.Errorf("cannot wait for its pid-file: %w", err)
+	}
+	if _, err := unix.InotifyAddWatch(fd, dir, unix.IN_CLOSE_WRITE|unix.IN_MOVED_TO); err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("cannot wait for its pid-file: %s: %w", dir, err)
+	}
+	return os.NewFile(uintptr(fd), "inotify"), nil
+}
+
+// removeStale removes the pid-file of a service of which nothing runs: its pid may
+// be another process's by now, and servers refuse to start then.
+func removeStale(d *definition.Definition) {
+	if info, err := os.Lstat(d.PidFile); err == nil && info.Mode().IsRegular() {
+		os.Remove(d.PidFile)
+	}
+}
+
+// readPidFile is the pid that a file names, 0 if it names none. What it says is a
+// hint: anybody may have written it.
+func readPidFile(path string) int {
+	if path == "" {
+		return 0
+	}
+	text, err := readSmall(path, 64)
+	if err != nil {
+		return 0
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(text))
+	if err != nil || pid <= 1 {
+		return 0
+	}
+	return pid
+}
+
+// readSmall is the begin of a regular file.
+func readSmall(path string, size int) (string, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO may lie there
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return "", fs.ErrInvalid
+	}
+	buf := make([]byte, size)
+	n, err := f.Read(buf)
+	if n > 0 {
+		err = nil
+	}
+	return string(buf[:n]), err
+}
+
+// rehome makes another process of a run its main process: one that went into the
+// background, or that the service names itself (sd_notify, MAINPID=). It must be one of
+// the run's own. It reports whether it did.
+func (s *Supervisor) rehome(svc *service, gen, pid int) bool {
+	r := svc.runs[gen]
+	if r == nil || r.over || r.pid == pid || s.mains[pid] > 0 {
+		return false
+	}
+	start, err := procfs.StartTime(pid)
+	if err != nil {
+		return false
+	}
+	r.n += 1 << genBits
+	r.ended, r.empty = false, false
+	s.isMain(r, pid, start)
+	s.save(svc)
+	s.guardian.Adopt(svc.name, r.n, pid, start)
+	s.event(status.Event{Service: svc.name, Kind: "gsv", Pid: pid, Text: fmt.Sprintf("its main process is %d now", pid)})
+	if svc.crew != nil && svc.crew.gen == gen {
+		svc.dropCrew()
+	}
+	s.attend(svc)
+	return true
+}
+
+// formerEnded lets the guardian forget a main process that was followed by another in
+// its run, when it has ended.
+func (s *Supervisor) formerEnded(ev guardian.Ended) {
+	s.guardian.Ack(ev.Key, ev.N)
+	if svc := s.services[ev.Key]; svc == nil || svc.runs[genOfN(ev.N)] == nil {
+		s.guardian.Release(ev.Key, ev.N)
+	}
+}
