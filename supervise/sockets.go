@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"gsv/supervise/definition"
 	"gsv/supervise/guardian"
 	"gsv/supervise/lifecycle"
@@ -65,6 +67,12 @@ func (b *birth) bind(d *definition.Definition, gen int, held map[string]*listen.
 		if err != nil {
 			return fmt.Errorf("[listen.%s]: %w", sock.Name, err)
 		}
+		if d.Preset == "nginx" { // it does not set it on what it inherits, and waits in accept(2) for a connection that another took
+			err = nonblocking(held[spec.String()], b.bound[spec.String()])
+		}
+		if err != nil {
+			return fmt.Errorf("[listen.%s]: %w", sock.Name, err)
+		}
 		passed = append(passed, listen.Passed{Name: sock.Name, Network: sock.Network, Address: sock.Address})
 	}
 	if d.Private() {
@@ -76,6 +84,23 @@ func (b *birth) bind(d *definition.Definition, gen int, held map[string]*listen.
 	}
 	b.spec.ListenPID = true
 	b.spec.Env = withVariables(b.spec.Env, listen.Environ(passed, gen))
+	return nil
+}
+
+// nonblocking sets O_NONBLOCK on what all processes share of a socket.
+func nonblocking(socks ...*listen.Socket) error {
+	for _, sock := range socks {
+		if sock == nil {
+			continue
+		}
+		raw, err := sock.File().SyscallConn()
+		if err == nil {
+			err = raw.Control(func(fd uintptr) { err = unix.SetNonblock(int(fd), true) })
+		}
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -146,12 +146,28 @@ const deafAfter = time.Second
 // answer one more request with the old code.
 func (s *Supervisor) wakeDeaf(svc *service, t time.Time) {
 	rl, c := svc.state.Reload, svc.crew
-	if rl == nil || c == nil || !svc.def.Workers.Deaf || rl.Stage < lifecycle.Proving || t.Sub(rl.Since) < deafAfter || t.Before(c.wake) {
+	if rl == nil || c == nil || rl.Method != lifecycle.InPlace || !svc.def.Workers.Deaf || rl.Stage < lifecycle.Proving || t.Sub(rl.Since) < deafAfter || t.Before(c.wake) {
 		return
 	}
 	c.wake = t.Add(deafAfter)
+	s.wake(svc, rl.Left)
+}
+
+// wakeLeaving does the same for the workers of a generation that is leaving, until
+// it has gone.
+func (s *Supervisor) wakeLeaving(svc *service, rl *lifecycle.Reload) {
+	s.due.add(now().Add(deafAfter), nil, func() {
+		if is := svc.state.Reload; is != nil && is.Op == rl.Op && is.Stage == lifecycle.Taken && svc.def.Workers.Deaf {
+			s.wake(svc, rl.Old)
+			s.wakeLeaving(svc, rl)
+		}
+	})
+}
+
+// wake sends the reload signal to those of the workers that wait for a connection.
+func (s *Supervisor) wake(svc *service, workers []lifecycle.Proc) {
 	sig := svc.def.Signals.Reload
-	for _, p := range rl.Left {
+	for _, p := range workers {
 		go func() {
 			if procfs.Accepting(p.Pid) && procfs.Signal(p.Pid, p.Start, sig) == nil {
 				s.report(func() {
