@@ -52,6 +52,10 @@ func (g *guardian) adopt(q request) {
 		return
 	}
 	c.leads = p.Pgrp == c.pid
+	if p.Alive() { // a zombie may be what an adopted run has left behind
+		g.reused(c.pid)
+	}
+	g.part(c, p.Pgrp)
 	g.pids[c.pid] = c // it may become our child
 	if isOurs(p) {
 		w.close()

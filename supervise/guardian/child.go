@@ -109,15 +109,6 @@ func (g *guardian) bear() {
 	}
 }
 
-// reused learns from a new process that nothing is left of a group with the same number: the kernel gives no number twice.
-func (g *guardian) reused(pid int) {
-	for c := range g.left {
-		if c.pid == pid {
-			g.empty(c)
-		}
-	}
-}
-
 // answer says again what is known of a run.
 func (g *guardian) answer(c *child) {
 	if c.pid != 0 {
@@ -265,15 +256,6 @@ func (g *guardian) settle(c *child) {
 	g.tellEnd(c)
 	if next != nil {
 		g.begun(next)
-	}
-}
-
-// checkLeft finds out which groups are empty by now.
-func (g *guardian) checkLeft() {
-	for c := range g.left {
-		if !c.groupLeft() {
-			g.empty(c)
-		}
 	}
 }
 

@@ -140,7 +140,8 @@ func (c *Client) Start(key string, n uint64, spec *spawn.Spec, files, keep []Fil
 // Arm has the guardian start run n of key by itself, at once, when the main process of run n-1 ends and leaves nothing of its process group.
 // That is told by an Ended of run n-1 with Next, followed by what answers a Start of run n. It is not done, and not told, if run n-1 has no main
 // process when this arrives or leaves something, once a shutdown has begun, or if the guardian is short of descriptors; a new supervisor finds nothing armed.
-// Another Arm of run n replaces it, Disarm or Start drops it. The arguments are those of Start.
+// Another Arm of run n replaces it; Disarm, and a Start or Adopt of run n, drop it. Several runs of a key may be there at a time, and an Arm
+// of one that is there already is dropped: nothing follows run n-1 then. The arguments are those of Start.
 func (c *Client) Arm(key string, n uint64, spec *spawn.Spec, files, keep []File) {
 	c.post(&packet{message: message{kind: kindArm, key: key, n: n}, spec: spec.AppendTo(nil), files: files, keep: keep})
 }
@@ -189,7 +190,11 @@ func (c *Client) Serving() { c.post(&packet{message: message{kind: kindServing}}
 
 // Adopt makes a process that the guardian did not start the main process of a run. It is answered as a Start is. If the process is gone, or
 // another one with a different start time has its pid, Ended says so, with Unknown. A process that is not the guardian's child ends with Unknown
-// on Linux before 6.15. Only a process that leads its group has a group to be signalled.
+// on Linux before 6.15, unless it became one because its parent ended first. Only a process that leads its group has a group to be signalled.
+//
+// A process in the group of another run takes that group away from that run, for good: a clean-up of the one must not hit the other. From then on
+// that run is its main process alone: it has no group to be signalled, it leaves nothing, and if it has ended already, Empty says so before
+// the Adopt is answered. Who wants the rest of such a group gone must signal each process; only the guardian's own end by a second TERM reaches it.
 func (c *Client) Adopt(key string, n uint64, pid int, startTime uint64) {
 	c.post(&packet{message: message{kind: kindAdopt, key: key, n: n, pid: int32(pid), num: startTime}})
 }

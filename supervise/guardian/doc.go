@@ -14,5 +14,8 @@
 // together, as long as nothing is left of the run and nobody has begun to end everything. That saves two wake-ups of processes, and works
 // without a supervisor too, once: who arms the next is a supervisor. What one has armed is dropped when the next asks what is running.
 //
+// A file that must outlive every run and every supervisor, as a listening socket must, is held under a name, from Client.Hold to Client.Unhold; a
+// supervisor finds those of the one before in Client.Held. What is held for one run is Start's keep.
+//
 // The two talk over a SOCK_SEQPACKET socketpair, one message a packet, files by SCM_RIGHTS: see message.
 package guardian

@@ -30,12 +30,12 @@ type Ended struct {
 	Status  syscall.WaitStatus
 	Failure *spawn.Failure // why its program was never executed; nil if it was
 	Unknown bool           // Status could not be learned: the process was not the guardian's child
-	Left    bool           // something of its process group is left; an Empty will follow
+	Left    bool           // something of its process group is left, if that is its own (see Client.Adopt); an Empty will follow
 	Next    bool           // the armed start of the next run has been done: it will be told as any other (see Client.Arm)
 	At      time.Time      // with a monotonic reading
 }
 
-// Empty tells that nothing is left of the process group of a run that ended.
+// Empty tells that nothing is left of the process group of a run that ended, or that the group has been taken away from it: see Client.Adopt.
 type Empty struct {
 	Key string
 	N   uint64

@@ -21,6 +21,8 @@ type guardian struct {
 	pids map[int]*child      // whose main process has not been reaped
 	left map[*child]struct{} // that ended, with something of their group left
 
+	nobodys []*child // groups that were taken from runs: see part
+
 	holds map[string]int // files that are kept; nil until there is one
 
 	super supervisor
@@ -87,7 +89,7 @@ func (g *guardian) loop() int {
 func (g *guardian) done() bool {
 	switch {
 	case g.killing:
-		return len(g.pids) == 0 && len(g.left) == 0 && !g.super.alive() || !time.Now().Before(g.until)
+		return len(g.pids) == 0 && len(g.left) == 0 && len(g.nobodys) == 0 && !g.super.alive() || !time.Now().Before(g.until)
 	case g.exiting:
 		return !g.super.alive()
 	}
@@ -210,5 +212,8 @@ func (g *guardian) killAll() {
 	for _, c := range g.runs {
 		_ = c.signalGroup(unix.SIGKILL) // gone, then
 		_ = c.signalMain(unix.SIGKILL)
+	}
+	for _, c := range g.nobodys {
+		_ = c.signalGroup(unix.SIGKILL)
 	}
 }

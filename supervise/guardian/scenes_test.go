@@ -21,7 +21,7 @@ var scenes = map[string]func(*scene){
 	"adopt": sceneAdopt, "adoptown": sceneAdoptOwn, "storm": sceneStorm, "orphans": sceneOrphans,
 	"armed": sceneArmed, "armedcrowd": sceneArmedCrowd, "armedfiles": sceneArmedFiles, "armedalone": sceneArmedAlone,
 	"armedexit": sceneArmedExit, "armedterm": sceneArmedTerm, "armedstorm": sceneArmedStorm, "armedkill": sceneArmedKill,
-	"holes": sceneHoles, "holds": sceneHolds,
+	"holes": sceneHoles, "holds": sceneHolds, "group": sceneGroup, "groupkill": sceneGroupKill, "generations": sceneGenerations,
 	"bench": sceneBench, "benchcrash": sceneBenchCrash, "benchmain": sceneBenchMain, "bench1000": sceneBenchThousand,
 }
 
