@@ -82,8 +82,12 @@ func (s *Supervisor) doApply(r status.ApplyRequest) (status.ApplyResult, error) 
 	var ops []string
 	for i := range plan {
 		p := &plan[i]
-		if p.Action == status.Pend && r.Restart {
+		switch {
+		case p.Action != status.Pend:
+		case r.Restart:
 			p.Action = status.Restart
+		case p.def.Reload == definition.ByReplace && p.def.Type != definition.Oneshot:
+			p.Action = status.Replace
 		}
 		result.Steps = append(result.Steps, p.Step)
 		if p.def != nil && len(p.def.Warnings) > 0 {
@@ -234,6 +238,8 @@ func (s *Supervisor) carryOutPlanned(p planned, r status.ApplyRequest) string {
 		verb, name = lifecycle.DoStop, "stop"
 	case p.Action == status.Restart:
 		verb, name = lifecycle.DoRestart, "restart"
+	case p.Action == status.Replace:
+		verb, name = lifecycle.DoReplace, "replace"
 	case p.Action == status.Add && svc.def != nil && svc.def.Autostart:
 	default:
 		return ""
@@ -259,12 +265,17 @@ func (s *Supervisor) apply(p planned, tell bool) {
 		svc.bad = p.bad
 	case status.Remove:
 		svc.gone = true
-	case status.Pend, status.Restart:
+	case status.Pend, status.Restart, status.Replace:
 		svc.bad = ""
 		s.useLater(svc, p.def)
 	default:
 		svc.bad, svc.gone = "", false
 		s.use(svc, p.def)
+	}
+	for _, r := range svc.runs { // each goes on by what it was started by
+		if p.def != nil && r.def != nil {
+			r.def = r.def.WithLive(p.def)
+		}
 	}
 	if len(svc.state.Runs) > 0 && p.def != nil {
 		s.step(svc, lifecycle.Changed{})

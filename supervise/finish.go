@@ -13,7 +13,7 @@ import (
 // finish ends an operation as lifecycle has decided. A failure gets the log
 // lines of the attempt first, which are read elsewhere.
 func (s *Supervisor) finish(svc *service, f lifecycle.Finish) {
-	s.dropHelper(f.Op)
+	s.dropHelper(f.Op, svc)
 	op := s.ops.byID[f.Op]
 	if op == nil || op.Done() {
 		return
@@ -31,6 +31,9 @@ func (s *Supervisor) finish(svc *service, f lifecycle.Finish) {
 		result, op.Error = status.Failed, "another command undid it first"
 	case lifecycle.Failed:
 		result, op.Error = status.Failed, f.Why
+		if said := s.unready(svc, svc.serving()); said != "" && f.Why == lifecycle.NotInTime {
+			op.Error += ": " + said
+		}
 	}
 	if reloads(op.Verb) && op.As != "restart" && f.Reload == nil && f.Result != lifecycle.Superseded {
 		op.As = "start" // what it waited for had ended

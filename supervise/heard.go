@@ -123,10 +123,8 @@ func (s *Supervisor) heardEnded(ev guardian.Ended) {
 // runEnded goes on with heardEnded when it is known how the run ended.
 func (s *Supervisor) runEnded(svc *service, r *run, ev guardian.Ended, exit lifecycle.Exit) {
 	gen := genOfN(ev.N)
-	if r.probe != nil {
-		r.probe()
-		r.probe = nil
-	}
+	r.dropReady()
+	s.dropHelper(readyOp, svc)
 	if r.pid == 0 {
 		r.pid = ev.Pid
 	}

@@ -271,9 +271,9 @@ func (s *Supervisor) helping(session int) (is, unsure bool) {
 }
 
 // dropHelper ends the helper of an operation that has ended.
-func (s *Supervisor) dropHelper(op lifecycle.OpID) {
+func (s *Supervisor) dropHelper(op lifecycle.OpID, svc *service) {
 	for id, h := range s.helpers {
-		if h.op == op {
+		if h.op == op && h.svc == svc {
 			delete(s.helpers, id)
 			if h.reader != nil {
 				h.reader.Close()

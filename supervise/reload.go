@@ -240,10 +240,11 @@ func (s *Supervisor) ask(svc *service, e lifecycle.Ask) {
 	d, file, mark := svc.def, (*logs.File)(nil), svc.mark
 	file, _ = svc.out.(*logs.File)
 	key := svc.logKey(e.Gen)
-	network, address := "tcp", d.Ready.TCP
-	if d.Ready.Unix != "" {
-		network, address = "unix", d.Ready.Unix
+	var try func(context.Context) error
+	if r := svc.runs[e.Gen]; r != nil {
+		try, _ = s.tryOf(svc, e.Gen, r)
 	}
+	reloading := svc.stillReloading()
 	pid, image, again, solo := svc.pid(), svc.image, false, false
 	if rl := svc.state.Reload; rl != nil {
 		again, solo = rl.Unready != "", rl.Need == 0 && !d.Workers.Solo.IsZero()
@@ -261,13 +262,22 @@ func (s *Supervisor) ask(svc *service, e lifecycle.Ask) {
 		}
 		if line := s.complaint(d.Workers.Failure, file, key, mark); line != "" {
 			ev.Err, ev.Final = "the server says: "+line, true
-		} else if address != "" && !accepts(context.Background(), network, address, d.Ready.Timeout) {
-			ev.Err = address + " does not accept connections"
+		} else if reloading != "" {
+			ev.Err = reloading
+		} else if err := tryOnce(try); err != nil {
+			ev.Err = err.Error()
 		} else if solo && (image != "" && procfs.Image(pid) == image || !procfs.Shows(pid, procfs.Sign(d.Workers.Solo))) {
 			ev.Err = fmt.Sprintf("main process %d has not loaded its code within %s", pid, brief(d.ReloadTimeout))
 		}
 		s.report(func() { s.step(svc, ev) })
 	}()
+}
+
+func tryOnce(try func(context.Context) error) error {
+	if try == nil {
+		return nil
+	}
+	return try(context.Background())
 }
 
 // complaintMax is how much of a line is shown as the cause of a failure, in bytes.

@@ -59,6 +59,7 @@ var applied = map[string][2]string{
 	status.Remove:  {"removed", "would be stopped and removed"},
 	status.Change:  {"changed", "would be changed while it runs"},
 	status.Restart: {"restarted", "would be restarted"},
+	status.Replace: {"reloaded, by a new generation", "would be reloaded, by a new generation"},
 	status.Pend:    {"pending, its changes wait for a restart", "would be pending until a restart"},
 	status.Keep:    {"keeps its last good definition", "would keep its last good definition"},
 	status.Bad:     {"is invalid", "would be invalid"},

@@ -14,6 +14,9 @@ var (
 	ErrStopping   = errors.New("is being stopped")
 )
 
+// NotInTime is why a start has failed that was not ready within start-timeout.
+const NotInTime = "not ready within start-timeout"
+
 // Step takes a service from one state to the next. It never writes through
 // what s shares with its caller. An error means that the event is a Command
 // that cannot be done now, and nothing has changed. An event about a run that
@@ -349,8 +352,8 @@ func (m *machine) tick() {
 		}
 		switch {
 		case r.Phase == Starting && (m.p.Probe || m.p.Oneshot) && r.Role == Serving:
-			m.fail(r.Gen, "not ready within start-timeout")
-			m.lose(r, "not ready within start-timeout")
+			m.fail(r.Gen, NotInTime)
+			m.lose(r, NotInTime)
 			m.stop(r, NotReady, m.p.Stop)
 		case r.Phase == Starting:
 			m.ready(r)

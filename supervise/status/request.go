@@ -38,6 +38,7 @@ const (
 	Remove  = "remove"
 	Change  = "change"  // taken live
 	Restart = "restart" // restarted, because --restart was given
+	Replace = "replace" // by a new generation beside the old one, for that is how it is reloaded
 	Pend    = "pending" // noted, waits for a restart
 	Keep    = "keep"    // its file is bad: it keeps its last good definition
 	Bad     = "invalid" // its file is bad, and it never had a good one
