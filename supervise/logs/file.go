@@ -107,13 +107,21 @@ func (f *File) drain(r *run, s *scratch, limit int64) (total int64, end bool) {
 // move moves from one pipe to the file.
 func (f *File) move(r *run, s *scratch, limit int64) (total int64, end bool) {
 	for total < limit {
-		n, err := f.write(r, s, limit-total)
+		most, tapped := limit-total, r.tap != nil
+		var n int64
+		var err error
+		if tapped {
+			most, err = r.tapFirst(s, most)
+		}
+		if err == nil {
+			n, err = f.write(r, s, most)
+		}
 		if err == unix.EAGAIN {
 			r.fresh = false
 			return total, false
 		}
 		if err != nil {
-			n, end := f.drop(r, s, limit-total, err)
+			n, end := f.drop(r, s, most, err)
 			return total + n, end
 		}
 		if n == 0 {
@@ -122,7 +130,7 @@ func (f *File) move(r *run, s *scratch, limit int64) (total int64, end bool) {
 		total += n
 		r.moved += n
 		r.grow(n)
-		if n < plenty && !r.fresh {
+		if n < plenty && !r.fresh || tapped {
 			break // most likely all; if not, epoll says so
 		}
 	}

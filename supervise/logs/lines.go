@@ -71,6 +71,9 @@ func (w *Lines) drain(r *run, s *scratch, limit int64) (total int64, end bool) {
 			return total, true
 		}
 		n := int64(len(b))
+		if r.tap != nil {
+			r.show(b)
+		}
 		if !w.take(r, s, b) {
 			return total, true
 		}

@@ -184,6 +184,7 @@ func (l *loop) add(r *run) {
 	l.runs[r.key] = r
 	l.byFD[int32(r.fd)] = r
 	r.sink.attach(r)
+	l.p.useTap(r.key, r)
 	ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(r.fd), Pad: r.serial}
 	if err := unix.EpollCtl(l.epfd, unix.EPOLL_CTL_ADD, r.fd, &ev); err != nil {
 		// ENOMEM or ENOSPC (max_user_watches): it cannot be waited for.
@@ -242,6 +243,7 @@ func (l *loop) end(r *run) {
 	delete(l.byFD, int32(r.fd))
 	r.sink.finish(r, l.scratch)
 	r.sink.detach(r)
+	r.forgetSeen()
 	// Not by close(2) alone: epoll(7) goes on about an open description, and
 	// others keep this one open.
 	_ = unix.EpollCtl(l.epfd, unix.EPOLL_CTL_DEL, r.fd, nil)

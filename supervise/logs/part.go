@@ -50,9 +50,12 @@ func Tidy(dir string, keep func(Key) bool) error {
 	return nil
 }
 
-// parsePart is the reverse of partPath, for the file's name.
+// parsePart is the run that a file is of: a part, or what a tap has left.
 func parsePart(name string) (Key, bool) {
 	s, ok := strings.CutSuffix(name, partSuffix)
+	if !ok {
+		s, ok = strings.CutSuffix(name, seenSuffix)
+	}
 	dot := strings.LastIndexByte(s, '.')
 	if !ok || dot < 1 {
 		return Key{}, false

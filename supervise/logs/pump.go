@@ -57,6 +57,8 @@ type run struct {
 	grown  bool   // the pipe has been given its full size, or may not have it
 	part   []byte // Lines: the begin of a line whose end has not come
 	cut    bool   // Lines: part continues a line that was too long
+	tap    *tap   // nil: none
+	marked string // the file in which a tap has said what it saw; "": there is none
 }
 
 // A Pump reads the pipes of all runs, with one OS thread for those that go to
@@ -71,6 +73,7 @@ type Pump struct {
 	files  *loop
 	lines  *loop // nil until needed
 	runs   map[Key]*loop
+	taps   map[Key]*tap // to be set
 }
 
 // NewPump starts a Pump. Close it.
