@@ -245,6 +245,7 @@ func (s *Supervisor) reunite(svc *service, known map[int]runRecord, found *findi
 			svc.runs[gen].origin = recorded(rec.Release)
 		}
 		s.mains[p.Pid]++
+		svc.runs[gen].noteSession()
 		s.listen(svc, p)
 		f := lifecycle.Found{Gen: gen, Since: sinceTicks(p.StartTime)}
 		for _, e := range found.ended {

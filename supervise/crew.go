@@ -247,6 +247,9 @@ func (s *Supervisor) saw(svc *service, seen sight) {
 			s.step(svc, lifecycle.Succeeded{Gen: c.gen, Next: seen.heir})
 		}
 		s.step(svc, lifecycle.Census{Gen: c.gen, Workers: seen.workers, Solo: seen.solo, Queue: c.queue, Ended: c.ended})
+		if svc.crew == c && svc.trying(c.gen) {
+			s.readyIfSo(svc, c.gen)
+		}
 		s.progress(svc)
 		s.wakeDeaf(svc, t)
 	} else {

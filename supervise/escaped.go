@@ -67,9 +67,12 @@ func (s *Supervisor) lookAt(suspects []suspect, children []int) {
 		tell(nil)
 		return
 	}
-	others := make([][]brood, len(suspects))
+	others, sessions := make([][]brood, len(suspects)), make([]int, len(suspects))
 	for i, sus := range suspects {
 		others[i] = sus.svc.broods(sus.gen)
+		if r := sus.svc.runs[sus.gen]; r != nil {
+			sessions[i] = r.session
+		}
 	}
 	go func() {
 		marked := map[string][]procfs.Proc{}
@@ -80,7 +83,7 @@ func (s *Supervisor) lookAt(suspects []suspect, children []int) {
 				procs = procfs.Marked(orphans, sus.svc.name)
 				marked[sus.svc.name] = procs
 			}
-			escaped[i] = without(procs, others[i])
+			escaped[i] = without(procfs.InSession(procs, orphans, sessions[i]), others[i])
 		}
 		s.report(func() {
 			if _, unsure := s.helping(0); unsure { // one of those may be it
@@ -95,8 +98,9 @@ func (s *Supervisor) lookAt(suspects []suspect, children []int) {
 
 // A brood is what tells the processes of a run from those of others.
 type brood struct {
-	born  int    // see run
-	since uint64 // only what is younger is its: a run and its successor by USR2 have one environment; 0: all
+	born    int    // see run
+	since   uint64 // only what is younger is its: a run and its successor by USR2 have one environment; 0: all
+	session int    // 0: it has a group of its own
 }
 
 // broods are those of the other runs of a service than gen that are there.
@@ -107,9 +111,9 @@ func (svc *service) broods(gen int) (list []brood) {
 		switch {
 		case known.Gen == gen || other == nil:
 		case r != nil && r.born == other.born:
-			list = append(list, brood{other.born, other.start})
+			list = append(list, brood{other.born, other.start, other.session})
 		default:
-			list = append(list, brood{born: other.born})
+			list = append(list, brood{born: other.born, session: other.session})
 		}
 	}
 	return list
@@ -120,7 +124,9 @@ func (svc *service) broods(gen int) (list []brood) {
 func without(procs []procfs.Proc, broods []brood) []procfs.Proc {
 	var rest []procfs.Proc
 	for _, p := range procs {
-		if !slices.ContainsFunc(broods, func(b brood) bool { return p.Start >= b.since && procfs.InGeneration(p.Pid, b.born) }) {
+		if !slices.ContainsFunc(broods, func(b brood) bool {
+			return p.Start >= b.since && (p.Session == b.session || procfs.InGeneration(p.Pid, b.born))
+		}) {
 			rest = append(rest, p)
 		}
 	}

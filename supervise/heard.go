@@ -67,6 +67,16 @@ func (s *Supervisor) isMain(r *run, pid int, start uint64) {
 	s.isNoMain(r)
 	r.pid, r.start = pid, start
 	s.mains[pid]++
+	r.noteSession()
+}
+
+// noteSession finds out in which session a main process is that leads no group: the
+// successor that another has started is in that one's.
+func (r *run) noteSession() {
+	r.session = 0
+	if p, err := procfs.Read(r.pid); err == nil && p.Start == r.start && p.Pgrp != r.pid {
+		r.session = p.Session
+	}
 }
 
 func (s *Supervisor) isNoMain(r *run) {
@@ -101,14 +111,14 @@ func (s *Supervisor) heardEnded(ev guardian.Ended) {
 	gen := genOfN(ev.N)
 	if forked := r.def.Type == definition.Forking && r.n == uint64(gen); forked && ev.Failure == nil && exit == (lifecycle.Exit{At: exit.At}) && svc.starting(gen) {
 		s.locate(svc, gen, r, ev, func(why string) {
-			exit.Failure = why
+			exit.Failure, ev.Left = why, ev.Left && !r.empty
 			s.runEnded(svc, r, ev, exit)
 		})
 		return
 	}
 	if ev.Failure == nil {
 		s.heirOfEnded(svc, gen, r, ev.Left, func(left bool) {
-			ev.Left = left
+			ev.Left = left && !r.empty
 			s.runEnded(svc, r, ev, exit)
 		})
 		return
@@ -130,7 +140,7 @@ func (s *Supervisor) runEnded(svc *service, r *run, ev guardian.Ended, exit life
 	}
 	// A program that ends well at once may have gone into the background.
 	daemon := exit.Code == 0 && exit.Signal == 0 && exit.Failure == "" && !exit.Unknown && !svc.policy.Oneshot && svc.name != s.opts.Direct
-	if (svc.ending(gen) || daemon) && !ev.Left && s.end == nil {
+	if (svc.ending(gen) || daemon || r.session != 0) && !ev.Left && s.end == nil {
 		s.findEscaped(svc, gen, func(escaped []procfs.Proc) {
 			s.runOver(svc, r, gen, exit, len(escaped) > 0)
 			if len(escaped) > 0 {

@@ -51,17 +51,20 @@ func (s *Supervisor) adoptHeir(svc *service, e lifecycle.Adopt) {
 // heirOfEnded looks, when a main process has ended, whether it has left a
 // successor that was asked for outside gsv, and has then called with it.
 func (s *Supervisor) heirOfEnded(svc *service, gen int, r *run, left bool, then func(left bool)) {
-	if !left || svc.def.Signals.Upgrade == 0 || svc.ending(gen) || svc.serving() != gen || s.end != nil {
+	if !left && r.session == 0 || svc.def.Signals.Upgrade == 0 || svc.ending(gen) || svc.serving() != gen || s.end != nil {
 		then(left)
 		return
 	}
-	guardian, d, pid := s.guardian.Hello().Pid, svc.def, r.pid
+	guardian, d, pid, session := s.guardian.Hello().Pid, svc.def, r.pid, r.pid
+	if r.session != 0 {
+		session = r.session
+	}
 	mains := map[int]bool{s.pid: true}
 	for main := range s.mains {
 		mains[main] = true
 	}
 	go func() {
-		heir, found := orphanedHeir(d, guardian, pid, mains)
+		heir, found := orphanedHeir(d, guardian, session, mains)
 		s.report(func() {
 			if found && s.mains[heir.Pid] == 0 {
 				s.event(status.Event{Service: svc.name, Kind: "gsv", Pid: heir.Pid, Text: fmt.Sprintf("main process %d has ended and left its successor %d, which serves on", pid, heir.Pid)})
@@ -74,8 +77,8 @@ func (s *Supervisor) heirOfEnded(svc *service, gen int, r *run, left bool, then 
 }
 
 // orphanedHeir finds the successor that an ended main process has left: an orphan
-// in its group or session that has children of its own, as a master has.
-func orphanedHeir(d *definition.Definition, guardian, pid int, mains map[int]bool) (lifecycle.Proc, bool) {
+// in its session that has children of its own, as a master has.
+func orphanedHeir(d *definition.Definition, guardian, session int, mains map[int]bool) (lifecycle.Proc, bool) {
 	orphans, err := procfs.Children(guardian)
 	if err != nil {
 		return lifecycle.Proc{}, false
@@ -83,7 +86,7 @@ func orphanedHeir(d *definition.Definition, guardian, pid int, mains map[int]boo
 	hint := readPidFile(d.PidFile)
 	for _, orphan := range orphans {
 		p, err := procfs.Read(orphan)
-		if err != nil || !p.Alive() || mains[orphan] || p.Pgrp != pid && p.Session != pid {
+		if err != nil || !p.Alive() || mains[orphan] || p.Session != session {
 			continue
 		}
 		workers, _, err := procfs.Descendants(orphan, 1)

@@ -39,7 +39,7 @@ func (s *Supervisor) locate(svc *service, gen int, r *run, ev guardian.Ended, th
 		defer cancel()
 		p, why := awaitDaemon(ctx, d, func(p procfs.Proc) bool {
 			return p.PPid == keeper && p.Alive() && p.Start >= launched && !mains[p.Pid]
-		}, keeper)
+		}, keeper, func(why string) { s.report(func() { r.saw = why }) })
 		s.report(func() {
 			r.locating = nil
 			if why == "" && !s.rehome(svc, gen, p.Pid) {
@@ -63,8 +63,9 @@ func (s *Supervisor) locate(svc *service, gen int, r *run, ev guardian.Ended, th
 }
 
 // awaitDaemon waits until the pid-file names a process that may be the service's
-// (is), or takes the only one of its that there is; why not, if none is.
-func awaitDaemon(ctx context.Context, d *definition.Definition, is func(procfs.Proc) bool, keeper int) (p procfs.Proc, why string) {
+// (is), or takes the only one of its that there is; why not, if none is. Meanwhile
+// it tells what it sees.
+func awaitDaemon(ctx context.Context, d *definition.Definition, is func(procfs.Proc) bool, keeper int, tell func(string)) (p procfs.Proc, why string) {
 	if d.PidFile == "" {
 		children, err := procfs.Children(keeper)
 		if err != nil {
@@ -101,6 +102,7 @@ func awaitDaemon(ctx context.Context, d *definition.Definition, is func(procfs.P
 		default:
 			return p, ""
 		}
+		tell(why)
 		if _, err := events.Read(buf); err != nil {
 			return p, why
 		}

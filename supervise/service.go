@@ -60,6 +60,7 @@ type run struct {
 	born      int                    // GSV_GENERATION of its processes: its gen, or that of the run that it is the successor of
 	pid       int
 	start     uint64 // field 22 of /proc/PID/stat
+	session   int    // of a main process that leads no group: what it leaves behind is in it; 0: it leads one
 	launched  bool   // the guardian was asked to start it
 	counted   bool   // among those it has not answered
 	ended     bool   // the guardian has told its end

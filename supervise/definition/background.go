@@ -11,7 +11,7 @@ import (
 // foreground warns of a server that would go into the background, where gsv would see it end.
 func (d *draft) foreground() {
 	i := invoked(d.Command, d.Preset)
-	if !i.plain || d.Type == Oneshot || !d.has("command") {
+	if !i.plain || d.Type == Oneshot || d.Type == Forking || !d.has("command") {
 		return
 	}
 	for ; ; i = *i.inner {

@@ -136,6 +136,22 @@ func Marked(pids []int, name string) []Proc {
 	return procs
 }
 
+// InSession adds to procs those of pids, alive, that are in a session and not among
+// them; in session 0 is nobody.
+func InSession(procs []Proc, pids []int, session int) []Proc {
+	if session == 0 {
+		return procs
+	}
+	procs = slices.Clone(procs)
+	for _, pid := range pids {
+		known := slices.ContainsFunc(procs, func(p Proc) bool { return p.Pid == pid })
+		if p, err := Read(pid); !known && err == nil && p.Alive() && p.Session == session {
+			procs = append(procs, p)
+		}
+	}
+	return procs
+}
+
 // InGeneration reports whether a process's environment says GSV_GENERATION=gen.
 // What holds for Marked holds here.
 func InGeneration(pid, gen int) bool {
