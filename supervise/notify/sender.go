@@ -33,7 +33,7 @@ func (s Sender) Line() ([]procfs.Proc, error) {
 		return nil, errors.New("it cannot be seen from here")
 	}
 	p, err := procfs.Read(s.Pid)
-	if errors.Is(err, unix.ESRCH) || err == nil && !s.owns(s.Pid) {
+	if errors.Is(err, unix.ESRCH) || err == nil && s.UID != 0 && !s.Owns(s.Pid) { // root could have become another user
 		return nil, ErrEnded
 	}
 	if err != nil {
@@ -57,20 +57,14 @@ func (s Sender) Line() ([]procfs.Proc, error) {
 	return line, nil
 }
 
-// owns reports whether a process can be the sender, by its user: root could have
-// become another, no other user could.
-func (s Sender) owns(pid int) bool {
-	if s.UID == 0 {
-		return true
-	}
+// Owns reports whether a process is of the sender's user: by its real, effective,
+// saved or file system user id.
+func (s Sender) Owns(pid int) bool {
 	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
 	if err != nil {
-		return !errors.Is(err, unix.ESRCH) && !errors.Is(err, unix.ENOENT)
-	}
-	_, after, ok := bytes.Cut(b, []byte("\nUid:")) // real, effective, saved, file system: proc_pid_status(5)
-	if !ok {
 		return false
 	}
+	_, after, _ := bytes.Cut(b, []byte("\nUid:")) // proc_pid_status(5)
 	own, _, _ := bytes.Cut(after, []byte("\n"))
 	uid := strconv.FormatUint(uint64(s.UID), 10)
 	for word := range bytes.FieldsSeq(own) {

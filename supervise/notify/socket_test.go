@@ -410,3 +410,16 @@ func TestFlood(t *testing.T) {
 		t.Errorf("closed while it waited: %v", err)
 	}
 }
+
+func TestOwns(t *testing.T) {
+	me := Sender{UID: uint32(os.Getuid())}
+	if !me.Owns(os.Getpid()) || (Sender{UID: 65533}).Owns(os.Getpid()) || me.Owns(-1) {
+		t.Error("whose this process is")
+	}
+	if os.Getuid() == 0 {
+		pid, _ := sends(t, socket(t), 65534, "READY=1")
+		if me.Owns(pid) || !(Sender{UID: 65534}).Owns(pid) {
+			t.Error("whose another user's process is")
+		}
+	}
+}
