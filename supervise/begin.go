@@ -222,6 +222,7 @@ func (s *Supervisor) adopt(svc *service, rec record, found *findings, newGuardia
 func (s *Supervisor) reunite(svc *service, known map[int]runRecord, found *findings) {
 	found.taken = append(found.taken, svc.name)
 	var runs []lifecycle.Found
+	former := formerHeld(svc, known, found)
 	for _, p := range found.processes {
 		if p.Key != svc.name {
 			continue
@@ -229,12 +230,10 @@ func (s *Supervisor) reunite(svc *service, known map[int]runRecord, found *findi
 		gen, rec := genOfN(p.N), known[genOfN(p.N)]
 		if p.N != rec.number(gen) { // a main process that was followed by another in its run
 			s.guardian.Ack(p.Key, p.N)
-			for _, f := range p.Held {
-				f.Close()
-			}
 			continue
 		}
-		svc.runs[gen] = &run{def: svc.def, n: p.N, born: rec.Born, private: rec.Private, pid: p.Pid, start: p.StartTime, launched: true, ended: p.Ended, over: p.Ended}
+		p.Held = append(p.Held, former[gen]...)
+		svc.runs[gen] = &run{def: svc.def, n: p.N, born: rec.Born, private: rec.Private, told: rec.Told, pid: p.Pid, start: p.StartTime, launched: true, ended: p.Ended, over: p.Ended}
 		if rec.Born == 0 {
 			svc.runs[gen].born = gen
 		}
@@ -276,7 +275,7 @@ func (s *Supervisor) reunite(svc *service, known map[int]runRecord, found *findi
 // guardian holds the reader; if that guardian was killed too, only the process
 // itself has the pipe.
 func (s *Supervisor) listen(svc *service, p guardian.Process) {
-	key := logs.Key{Name: svc.name, Gen: int(p.N)}
+	key := logs.Key{Name: svc.name, Gen: genOfN(p.N)}
 	var err error
 	held := p.Held
 	if len(held) == 0 && !p.Ended && svc.name != s.opts.Direct {
@@ -285,11 +284,9 @@ func (s *Supervisor) listen(svc *service, p guardian.Process) {
 			held = []*os.File{reader}
 		}
 	}
+	s.readyHeld(svc, key.Gen, held[min(1, len(held)):]) // before a line of it is read
 	if err == nil && len(held) > 0 {
 		err = s.pump.Add(key, held[0], svc.out)
-	}
-	if len(held) > 1 {
-		s.readyHeld(svc, key.Gen, held[1:])
 	}
 	svc.runs[key.Gen].drained = err != nil || len(held) == 0
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

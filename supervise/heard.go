@@ -24,6 +24,7 @@ func (s *Supervisor) heard(ev guardian.Event) {
 	case guardian.Started:
 		if svc, r := s.find(ev.Key, ev.N); r != nil {
 			s.isMain(r, ev.Pid, ev.StartTime)
+			s.hear(svc, r)
 			s.launched(r)
 			s.step(svc, lifecycle.Launched{Gen: genOfN(ev.N)})
 			s.mark(svc)

@@ -275,10 +275,23 @@ func (s *Supervisor) dropHelper(op lifecycle.OpID, svc *service) {
 	for id, h := range s.helpers {
 		if h.op == op && h.svc == svc {
 			delete(s.helpers, id)
-			if h.reader != nil {
-				h.reader.Close()
-			}
-			s.guardian.Signal(0, helperKey+h.svc.name, h.n, syscall.SIGKILL, true)
+			s.endHelp(h)
 		}
 	}
+}
+
+// dropHelp ends a helper that nobody waits for any more.
+func (s *Supervisor) dropHelp(h *helper) {
+	id := helperID(helperKey+h.svc.name, h.n)
+	if s.helpers[id] == h {
+		delete(s.helpers, id)
+		s.endHelp(h)
+	}
+}
+
+func (s *Supervisor) endHelp(h *helper) {
+	if h.reader != nil {
+		h.reader.Close()
+	}
+	s.guardian.Signal(0, helperKey+h.svc.name, h.n, syscall.SIGKILL, true)
 }

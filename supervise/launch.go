@@ -211,6 +211,7 @@ func (s *Supervisor) bury(svc *service, gen int) {
 		}
 	}
 	delete(svc.runs, gen)
+	s.hush(svc, r.born)
 	s.isNoMain(r)
 	s.release(logs.Key{Name: svc.name, Gen: gen})
 	if r.n != uint64(gen) {

@@ -214,3 +214,16 @@ func (s *Supervisor) formerEnded(ev guardian.Ended) {
 		s.guardian.Release(ev.Key, ev.N)
 	}
 }
+
+// formerHeld are the files that the guardian holds for the first main processes of
+// runs that were followed by others: they are those runs'.
+func formerHeld(svc *service, known map[int]runRecord, found *findings) map[int][]*os.File {
+	former := map[int][]*os.File{}
+	for _, p := range found.processes {
+		gen := genOfN(p.N)
+		if p.Key == svc.name && p.N != known[gen].number(gen) {
+			former[gen] = append(former[gen], p.Held...)
+		}
+	}
+	return former
+}

@@ -3,134 +3,232 @@ package supervise
 import (
 	"errors"
 	"fmt"
-	"slices"
-	"syscall"
+	"os"
+	"strconv"
 	"time"
 
+	"gsv/supervise/definition"
+	"gsv/supervise/lifecycle"
 	"gsv/supervise/notify"
-	"gsv/supervise/procfs"
 	"gsv/supervise/status"
 )
 
-// strangersTold is how often it is made known that a stranger has written to a
-// service's socket.
-const strangersTold = time.Minute
+// A service that says by sd_notify(3) what it does gets a socket for each run. A
+// successor that a main process starts itself (USR2) inherits that run's, so it is
+// there as long as any run that was born with it. The guardian has a descriptor of
+// it: a supervisor's death closes nothing, and what is said meanwhile waits.
+//
+// Heard is what processes of the service say: a main process, what descends from
+// it, what is in its session or group, and what has left these but is known by its
+// environment (see findEscaped). Others are counted, and dropped. Of a sender that
+// has ended before it could be looked at, as systemd-notify may have when nobody
+// waits for it, there is only its user left: it is heard if that is the main
+// process's. Nobody gains by that, for whoever has that user can end the service,
+// or take it over with a debugger; and who did not mean to cannot hit upon the name.
 
-// pidWait is from one look whether a process is known to the next.
-const pidWait = 5 * time.Millisecond
-
-// hear takes what a run says of itself, until it is over.
-func (s *Supervisor) hear(svc *service, gen int, sock *notify.Socket) {
-	r := svc.runs[gen]
-	r.hearing = sock.Close
-	go func() {
-		for {
-			m, sender, err := sock.Peek()
-			if err != nil {
-				return
-			}
-			line, err := sender.Line()
-			taken := make(chan bool, 1)
-			s.report(func() { taken <- s.heardNotify(svc, gen, r, m, sender, line, err) })
-			select {
-			case is := <-taken:
-				if is {
-					sock.Drop()
-					continue
-				}
-			case <-s.done:
-				return
-			}
-			timer := time.NewTimer(pidWait)
-			select {
-			case <-timer.C:
-			case <-s.done:
-				return
-			}
-		}
-	}()
+// A voice is the socket of the runs that were born together.
+type voice struct {
+	sock    *notify.Socket
+	kept    *os.File // what the guardian's descriptor is made of
+	heard   bool     // somebody reads it
+	dropped int      // messages of strangers since the last that was made known
+	told    time.Time
 }
 
-// heardNotify takes a message, and reports whether it is dealt with: it is not
-// while the run's own process is not known.
-func (s *Supervisor) heardNotify(svc *service, gen int, r *run, m notify.Message, sender notify.Sender, line []procfs.Proc, err error) bool {
-	switch {
-	case svc.runs[gen] != r || r.over:
-		return true
-	case r.pid == 0:
-		return false
-	case !s.isOf(r, line):
-		if t := now(); t.Sub(r.strangers) >= strangersTold {
-			r.strangers = t
-			text := fmt.Sprintf("a message to its socket was dropped: process %d, of user %d, is none of its own", sender.Pid, sender.UID)
-			if errors.Is(err, notify.ErrEnded) {
-				text = fmt.Sprintf("a message to its socket was dropped: its sender %d, of user %d, has ended before it could be looked at", sender.Pid, sender.UID)
-			}
-			s.event(status.Event{Service: svc.name, Kind: "log", Text: text, Pid: sender.Pid})
-		}
-		return true
-	}
-	s.notified(svc, gen, r, m)
-	return true
+// told is what a run has said of itself. It survives a supervisor's death.
+type told struct {
+	Socket    string        `json:"socket,omitempty"` // where it says so
+	Text      string        `json:"text,omitempty"`
+	Ready     bool          `json:"ready,omitempty"`
+	ReadyBy   int           `json:"ready_by,omitempty"` // the pid of who said so last
+	Reloading bool          `json:"reloading,omitempty"`
+	Stopping  bool          `json:"stopping,omitempty"`
+	Every     time.Duration `json:"every,omitempty"` // from one ping of its watchdog to the next; 0: it has none
 }
 
-// isOf reports whether a process, given with its ancestors, is one of a run's.
-func (s *Supervisor) isOf(r *run, line []procfs.Proc) bool {
-	return slices.ContainsFunc(line, func(p procfs.Proc) bool {
-		return p.Pid == r.pid && p.Start == r.start || p.Session == r.pid
-	})
+const (
+	// strangersTold is how often it is made known that strangers write to a socket.
+	strangersTold = time.Minute
+	// strangerAgain is how long what else a stranger sends is not looked at.
+	strangerAgain = time.Second
+)
+
+// notifies reports whether a service says by sd_notify what it does.
+func notifies(d *definition.Definition) bool {
+	return d.Ready.Notify || d.Type == definition.Notify
 }
 
-// notified does what a service has said by sd_notify(3).
-func (s *Supervisor) notified(svc *service, gen int, r *run, m notify.Message) {
-	if m.HasStatus && m.Status != svc.statusText {
-		svc.statusText = m.Status
-		svc.tell()
+func notYetSaid(*definition.Definition) string { return "has not said READY=1" }
+
+// voiceName is the name by which the guardian holds a socket. It cannot be that of
+// a socket of [listen], which ends in an address.
+func voiceName(svc *service, born int) string {
+	return svc.name + " notify " + strconv.Itoa(born)
+}
+
+func giveSocket(s *Supervisor, svc *service, gen int, r *run, g *gift) error {
+	sock, err := notify.Listen()
+	if err != nil {
+		return err
 	}
-	if m.MainPid != 0 && m.MainPid != r.pid {
-		if line, err := (notify.Sender{Pid: m.MainPid}).Line(); err == nil && s.isOf(r, line) {
-			s.rehome(svc, gen, m.MainPid)
+	g.b.spec.Env = withVariables(g.b.spec.Env, []string{"NOTIFY_SOCKET=" + sock.Name()})
+	return s.keepVoice(svc, r, sock)
+}
+
+// keepVoice takes a socket over, and has the guardian hold it too.
+func (s *Supervisor) keepVoice(svc *service, r *run, sock *notify.Socket) error {
+	kept, err := sock.File()
+	if err != nil {
+		sock.Close()
+		return err
+	}
+	if svc.voices == nil {
+		svc.voices = map[int]*voice{}
+	}
+	svc.voices[r.born] = &voice{sock: sock, kept: kept}
+	r.told.Socket = sock.Name()
+	s.guardian.Hold(voiceName(svc, r.born), kept)
+	return nil
+}
+
+// regainSocket takes up the socket of an earlier supervisor's run. If its guardian
+// was killed too, nobody has it: then it is made anew, by its name.
+func regainSocket(s *Supervisor, svc *service, _ int, r *run, _ *gift) error {
+	if svc.voices[r.born] != nil {
+		return nil // it is that of another run as well
+	}
+	name := voiceName(svc, r.born)
+	var sock *notify.Socket
+	var err error
+	if file := s.held[name]; file != nil {
+		delete(s.held, name)
+		sock, err = notify.Adopt(file)
+		file.Close()
+	} else if r.told.Socket != "" {
+		sock, err = notify.Open(r.told.Socket)
+	} else {
+		err = errors.New("its notify socket is lost")
+	}
+	if err == nil {
+		err = s.keepVoice(svc, r, sock)
+	}
+	if err != nil {
+		r.told.Every = 0 // nothing will come
+		return err
+	}
+	s.hear(svc, r)
+	r.pinged = now()
+	s.watchOver(svc, r)
+	return nil
+}
+
+// askSiblings looks whether what makes a run ready has been said already: by its
+// process before it was known to be a run, or to another supervisor.
+func askSiblings(s *Supervisor, svc *service, gen int, r *run) {
+	said := r.told.Ready
+	for _, sibling := range svc.runs {
+		said = said || sibling != r && sibling.born == r.born && sibling.told.ReadyBy == r.pid && r.pid != 0
+	}
+	if said {
+		s.due.add(now(), nil, func() { s.proven(svc, gen, r) }) // not within what asks
+	}
+}
+
+// hear takes what is said on a run's socket, now that its process is known.
+func (s *Supervisor) hear(svc *service, r *run) {
+	v := svc.voices[r.born]
+	if v == nil || v.heard {
+		return
+	}
+	v.heard = true
+	go s.listenTo(svc, r.born, v)
+}
+
+// hush closes a socket, if no run is left that was born with it.
+func (s *Supervisor) hush(svc *service, born int) {
+	v := svc.voices[born]
+	if v == nil {
+		return
+	}
+	for _, r := range svc.runs {
+		if r.born == born {
+			return
 		}
 	}
-	s.extend(svc, gen, m)
-	s.watchdog(svc, gen, r, m)
+	delete(svc.voices, born)
+	v.sock.Close()
+	s.guardian.Unhold(voiceName(svc, born))
+	v.kept.Close()
+}
+
+// notified does what a run has said of itself.
+func (s *Supervisor) notified(svc *service, gen int, r *run, m notify.Message, by int) {
+	if r.over || svc.runs[gen] != r {
+		return
+	}
+	before := r.told
+	if m.HasStatus {
+		r.told.Text = m.Status
+	}
+	if m.HasEvery {
+		r.told.Every = m.Every
+	}
 	switch m.State {
 	case notify.Ready:
-		r.reloading, r.accepts = false, true
-		s.readyIfSo(svc, gen)
-		s.save(svc) // it is said once
+		r.told.Ready, r.told.ReadyBy, r.told.Reloading = true, by, false
 	case notify.Reloading:
-		r.reloading = true
+		r.told.Reloading = true
 	case notify.Stopping:
+		r.told.Stopping, r.told.Reloading = true, false
 	}
-}
-
-// watchdog keeps an eye on a service that has asked for it, by WATCHDOG_USEC=: when
-// it is silent for longer than it said, its main process is aborted, and the restart
-// policy applies.
-func (s *Supervisor) watchdog(svc *service, gen int, r *run, m notify.Message) {
-	if m.HasEvery {
-		r.every = m.Every
-	}
-	if m.Watchdog == notify.Trigger {
-		s.bark(svc, r, "says that it is broken (WATCHDOG=trigger)")
-		return
-	}
-	if r.every == 0 || m.Watchdog != notify.Ping && !m.HasEvery {
-		return
-	}
-	at, every := now().Add(r.every), r.every
-	r.bark = at
-	s.due.add(at, func() bool { return r.bark.Equal(at) }, func() {
-		if svc.runs[gen] == r && !r.over && !svc.ending(gen) && r.every > 0 {
-			s.bark(svc, r, "has said nothing to its watchdog for "+brief(every))
+	if r.told != before {
+		s.mark(svc)
+		svc.tell()
+		if before.Text = r.told.Text; r.told != before { // else it can be lost
+			s.save(svc)
 		}
-	})
+	}
+	if m.MainPid != 0 && m.MainPid != r.pid {
+		s.toldMainPid(svc, gen, r, m.MainPid)
+	}
+	if m.Extend > 0 {
+		s.step(svc, lifecycle.Extend{Gen: gen, Until: now().Add(m.Extend)})
+	}
+	if m.State == notify.Ready && notifies(r.def) {
+		s.proven(svc, gen, r)
+	}
+	s.toldWatchdog(svc, r, m)
 }
 
-func (s *Supervisor) bark(svc *service, r *run, why string) {
-	text := fmt.Sprintf("main process %d %s; ABRT was sent", r.pid, why)
-	s.event(status.Event{Service: svc.name, Kind: "exit", Text: text, Pid: r.pid})
-	s.say(svc.name + ": " + text)
-	s.guardian.Stop(svc.name, r.n, syscall.SIGABRT, false)
+// toldMainPid takes in which process a run says is its main process.
+func (s *Supervisor) toldMainPid(svc *service, gen int, r *run, pid int) {
+	line, err := notify.Sender{Pid: pid}.Line()
+	if g, is := svc.speaker(line); err != nil || is != r || g != gen {
+		s.event(status.Event{Service: svc.name, Kind: "notify", Text: fmt.Sprintf("it names %d as its main process, which is none of its own", pid), Pid: pid})
+		return
+	}
+	s.rehome(svc, gen, pid)
+}
+
+// stillReloading is what a service says of a reload that it has not done; "" if
+// nothing.
+func (svc *service) stillReloading() string {
+	live := svc.state.Live()
+	if live == nil || svc.runs[live.Gen] == nil || !svc.runs[live.Gen].told.Reloading {
+		return ""
+	}
+	return "says that it is still reloading"
+}
+
+// statusText is what the run that serves says of itself.
+func (svc *service) statusText() string {
+	live := svc.state.Live()
+	if live == nil || svc.runs[live.Gen] == nil {
+		return ""
+	}
+	t := svc.runs[live.Gen].told
+	if t.Text == "" && t.Stopping {
+		return "stopping"
+	}
+	return t.Text
 }

@@ -2,104 +2,101 @@ package supervise
 
 import (
 	"context"
-	"errors"
+	"os"
 	"time"
 
 	"gsv/supervise/definition"
+	"gsv/supervise/guardian"
 	"gsv/supervise/lifecycle"
-	"gsv/supervise/probe"
 )
 
-// A readiness check that asks again and again: a row each.
-var checks = []struct {
-	is    func(definition.Ready) bool
-	alone bool // what answers is the run itself, and no other
-	try   func(*Supervisor, *service, int, *run) func(context.Context) error
-}{
-	{is: func(r definition.Ready) bool { return r.TCP != "" }, try: tryTCP},
-	{is: func(r definition.Ready) bool { return r.Unix != "" }, try: tryUnix},
-	{is: func(r definition.Ready) bool { return r.HTTP.Private() }, alone: true, try: tryHTTP},
-	{is: func(r definition.Ready) bool { return !r.HTTP.IsZero() }, try: tryHTTP},
-	{is: func(r definition.Ready) bool { return r.Exec != nil }, alone: true, try: tryExec},
+// A check is one way to find out whether a run is ready: it is asked again and
+// again (try), or says so itself, by what it is started with (give).
+type check struct {
+	is func(*definition.Definition) bool
+	// waits says what was not seen yet, of one that has said nothing; nil: what a
+	// try saw is said.
+	waits func(*definition.Definition) string
+
+	try    func(*Supervisor, *service, int, *run) func(context.Context) error
+	alone  bool // what answers is the run itself, and no other
+	costly bool // a try is: there is one each ready.interval, and no more at first
+
+	give   func(*Supervisor, *service, int, *run, *gift) error // before the process is started
+	regain func(*Supervisor, *service, int, *run, *gift) error // of a run that another supervisor has started
+	again  func(*Supervisor, *service, int, *run)              // by another definition, or of a run that was not started; nil: nothing is to be done
+}
+
+// checks are all there are. The first that is asked for counts.
+func checks() []check {
+	return []check{
+		{is: func(d *definition.Definition) bool { return d.Ready.TCP != "" }, try: tryTCP},
+		{is: func(d *definition.Definition) bool { return d.Ready.Unix != "" }, try: tryUnix},
+		{is: func(d *definition.Definition) bool { return d.Ready.HTTP.Private() }, alone: true, try: tryHTTP},
+		{is: func(d *definition.Definition) bool { return !d.Ready.HTTP.IsZero() }, try: tryHTTP},
+		{is: func(d *definition.Definition) bool { return d.Ready.Exec != nil }, alone: true, costly: true, try: tryExec},
+		{is: notifies, waits: notYetSaid, give: giveSocket, regain: regainSocket, again: askSiblings},
+		{is: func(d *definition.Definition) bool { return d.Ready.FD != 0 }, waits: noNewline, give: givePipe, regain: regainPipe},
+		{is: func(d *definition.Definition) bool { return d.Ready.LogLine != "" }, waits: noLine, give: tapNew, regain: tapOld, again: tapNow},
+	}
+}
+
+// checkOf is the check that a definition asks for; nil: none, or its workers.
+func checkOf(d *definition.Definition) *check {
+	for _, c := range checks() {
+		if c.is(d) {
+			return &c
+		}
+	}
+	return nil
+}
+
+// readyFiles adds to a start what run gen needs to say that it is ready: files
+// that it inherits, their names in its environment, and our ends of them, which
+// the guardian keeps for the supervisors to come (readyHeld).
+func (s *Supervisor) readyFiles(svc *service, gen int, b *birth, files, keep []guardian.File) (_, _ []guardian.File, err error) {
+	r := svc.runs[gen]
+	g := &gift{b: b, files: files, keep: keep}
+	if c := checkOf(r.def); c != nil && c.give != nil && svc.name != s.opts.Direct {
+		err = c.give(s, svc, gen, r, g)
+	}
+	return g.files, g.keep, err
+}
+
+// readyHeld takes up a run of an earlier supervisor's, with the files that
+// readyFiles has had kept. They are the caller's to close. It comes before the
+// run's output is read.
+func (s *Supervisor) readyHeld(svc *service, gen int, held []*os.File) {
+	r := svc.runs[gen]
+	if r == nil || r.ended {
+		return
+	}
+	if c := checkOf(r.def); c != nil && c.regain != nil {
+		if err := c.regain(s, svc, gen, r, &gift{held: held}); err != nil {
+			s.say(svc.name + ": " + err.Error())
+		}
+	}
+}
+
+// tells reports whether a service says by itself when it is ready, by something
+// that it is started with.
+func tells(d *definition.Definition) bool {
+	c := checkOf(d)
+	return c != nil && c.give != nil
 }
 
 // tryOf is one try of the check that a run's [ready] asks for; nil if that does
 // not ask.
-func (s *Supervisor) tryOf(svc *service, gen int, r *run) (try func(context.Context) error, alone bool) {
-	for _, c := range checks {
-		if c.is(r.def.Ready) {
-			return c.try(s, svc, gen, r), c.alone
-		}
+func (s *Supervisor) tryOf(svc *service, gen int, r *run) func(context.Context) error {
+	if c := checkOf(r.def); c != nil && c.try != nil {
+		return c.try(s, svc, gen, r)
 	}
-	return nil, false
+	return nil
 }
 
-func tryTCP(_ *Supervisor, _ *service, _ int, r *run) func(context.Context) error {
-	ready := r.def.Ready
-	return func(ctx context.Context) error { return probe.Connect(ctx, "tcp", ready.TCP, ready.Timeout) }
-}
-
-func tryUnix(_ *Supervisor, _ *service, _ int, r *run) func(context.Context) error {
-	ready := r.def.Ready
-	return func(ctx context.Context) error { return probe.Connect(ctx, "unix", ready.Unix, ready.Timeout) }
-}
-
-func tryHTTP(_ *Supervisor, _ *service, _ int, r *run) func(context.Context) error {
-	ready := r.def.Ready
-	q := probe.Request{Network: ready.HTTP.Network, Address: ready.HTTP.Address, Host: ready.HTTP.Host, Path: ready.HTTP.Path, Headers: ready.Headers}
-	if ready.HTTP.Private() {
-		q.Network, q.Address = "tcp", r.private
-	}
-	for _, status := range ready.Statuses {
-		q.Statuses = append(q.Statuses, probe.Range(status))
-	}
-	return func(ctx context.Context) error { return q.Ask(ctx, ready.Timeout) }
-}
-
-// tryExec runs the command as helpers are run, with GSV_PRIVATE, the address of
-// the run's private socket, in its environment.
-func tryExec(s *Supervisor, svc *service, gen int, r *run) func(context.Context) error {
-	d, private := r.def, r.private
-	return func(ctx context.Context) error {
-		result := make(chan string, 1)
-		h := &helper{svc: svc, op: readyOp, what: "ready.exec", done: func(why string, lines []string) {
-			if n := len(lines); why != "" && n > 0 {
-				why += " (" + lines[n-1] + ")"
-			}
-			result <- why
-		}}
-		s.report(func() {
-			if ctx.Err() != nil {
-				return
-			}
-			s.help(h, d.Ready.Timeout, func() (birth, error) {
-				b, err := s.prepare(d, gen)
-				if err == nil {
-					b.spec.Argv = d.Ready.Exec
-					if private != "" {
-						b.spec.Env = withVariables(b.spec.Env, []string{"GSV_PRIVATE=" + private})
-					}
-				}
-				return b, err
-			})
-		})
-		select {
-		case why := <-result:
-			if why != "" {
-				return errors.New(why)
-			}
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-s.done:
-			return errEnded
-		}
-	}
-}
-
-// readyOp stands for what is run to ask whether a service is ready. No caller can
-// choose it.
-const readyOp lifecycle.OpID = ":ready"
+// firstPause is from the first try to the second; each that follows is twice as
+// long, up to ready.interval.
+const firstPause = 5 * time.Millisecond
 
 // watchReady asks a run whether it is ready, as its [ready] says, until it is
 // or has ended. Nothing tells when a port begins to accept, so it is tried.
@@ -111,59 +108,97 @@ func (s *Supervisor) watchReady(svc *service, gen int, fresh bool) {
 	r := svc.runs[gen]
 	if r.probe != nil { // by the definition of before
 		r.probe()
-		r.probe = nil
+		r.probe, r.saw = nil, ""
+	}
+	if r.awaits != "" && r.awaits != r.def.Ready.LogLine {
+		r.dropReady()
+		r.awaits, r.saw = "", ""
+	}
+	c := checkOf(r.def)
+	if c == nil {
+		return
+	}
+	if r.saw == "" && c.waits != nil {
+		r.saw = c.waits(r.def)
+	}
+	if c.try == nil {
+		if !fresh && c.again != nil {
+			c.again(s, svc, gen, r)
+		}
+		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	if r.def.Ready.LogLine != "" {
-		r.probe = cancel
-		s.watchLog(ctx, svc, gen, r.def.Ready.LogLine)
-		return
-	}
-	try, alone := s.tryOf(svc, gen, r)
-	if try == nil {
-		cancel()
-		return
-	}
 	r.probe = cancel
-	lives, most := r.def.MinUptime, r.def.Ready.Interval
-	fresh = fresh && !alone
+	a := asking{try: c.try(s, svc, gen, r), fresh: fresh && !c.alone, lives: r.def.MinUptime, pause: firstPause, most: r.def.Ready.Interval}
+	if c.costly {
+		a.pause = a.most
+	}
+	report := func(f func()) {
+		s.report(func() {
+			if ctx.Err() == nil { // else nobody asks any more
+				f()
+			}
+		})
+	}
 	go func() {
-		defer cancel()
-		timer := time.NewTimer(0)
-		defer timer.Stop()
-		said := ""
-		for interval := 5 * time.Millisecond; ; interval = min(2*interval, most) {
-			select {
-			case <-timer.C:
-			case <-ctx.Done():
-				return
-			case <-s.done:
-				return
-			}
-			err := try(ctx)
-			if ctx.Err() != nil {
-				return
-			}
-			if err == nil {
-				if fresh {
-					fresh = false
-					timer.Reset(lives)
-					continue
-				}
-				s.report(func() {
-					r.accepts = true
-					s.readyIfSo(svc, gen)
-				})
-				return
-			}
-			if text := err.Error(); text != said {
-				said = text
-				s.report(func() { r.saw = text })
-			}
-			fresh = false
-			timer.Reset(interval)
+		if a.ask(ctx, s.done, func(saw string) { report(func() { r.saw = saw }) }) {
+			report(func() { s.proven(svc, gen, r) })
 		}
 	}()
+}
+
+// An asking is a check that is tried until it succeeds.
+type asking struct {
+	try         func(context.Context) error
+	fresh       bool          // an answer at once is somebody else's
+	lives       time.Duration // how long it must live then
+	pause, most time.Duration // from one try to the next, the first and the longest
+}
+
+// ask reports whether a try succeeded, before ctx or done ended. saw is told what
+// a try saw, if it is something else than the last one did.
+func (a *asking) ask(ctx context.Context, done <-chan struct{}, saw func(string)) bool {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	last := ""
+	for pause := a.pause; ; pause = min(2*pause, a.most) {
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return false
+		case <-done:
+			return false
+		}
+		err := a.try(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return false
+		case err == nil && !a.fresh:
+			return true
+		case err == nil:
+			a.fresh = false
+			timer.Reset(a.lives)
+			continue
+		}
+		if text := err.Error(); text != last {
+			last = text
+			saw(text)
+		}
+		a.fresh = false
+		timer.Reset(min(pause, a.most))
+	}
+}
+
+// proven takes in that a run's check has succeeded. That may be said once only,
+// so it is on disk before whatever said it is forgotten.
+func (s *Supervisor) proven(svc *service, gen int, r *run) {
+	if svc.runs[gen] != r || r.over {
+		return
+	}
+	r.accepts = true
+	s.readyIfSo(svc, gen)
+	s.mark(svc)
+	s.save(svc)
 }
 
 // readyIfSo says that a run is ready whose check has succeeded. Of a server with
@@ -189,7 +224,8 @@ func (s *Supervisor) watchAgain(svc *service) {
 	}
 }
 
-// unready is what a run's readiness check saw last; "" if there is nothing to say.
+// unready is what a run that is not ready does, as its readiness check saw it last:
+// "answered 500 to GET /health"; "" if there is nothing to say.
 func (s *Supervisor) unready(svc *service, gen int) string {
 	if r := svc.runs[gen]; r != nil && !r.accepts {
 		return r.saw

@@ -1,165 +1,226 @@
 package supervise
 
 import (
-	"bufio"
-	"context"
+	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"regexp"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
 	"gsv/supervise/definition"
 	"gsv/supervise/guardian"
 	"gsv/supervise/lifecycle"
-	"gsv/supervise/logs"
-	"gsv/supervise/notify"
+	"gsv/supervise/status"
 )
 
-// notifies reports whether a service says by sd_notify what it does.
-func notifies(d *definition.Definition) bool {
-	return d.Ready.Notify || d.Type == definition.Notify
+// A gift is what a run is started with to say that it is ready.
+type gift struct {
+	b     *birth
+	files []guardian.File // of the child: the index is the number
+	keep  []guardian.File // of the guardian
+	held  []*os.File      // of those that the guardian kept, what came back
 }
 
-// readyFiles adds to a start what run gen needs to say that it is ready: files
-// that it inherits, their names in its environment, and our ends of them, which
-// the guardian keeps for the supervisors to come (readyHeld).
-func (s *Supervisor) readyFiles(svc *service, gen int, b *birth, files, keep []guardian.File) (_, _ []guardian.File, err error) {
-	d := svc.runs[gen].def
-	switch fd := d.Ready.FD; {
-	case notifies(d):
-		sock, err := notify.Listen()
-		if err != nil {
-			return files, keep, err
-		}
-		held, err := sock.File()
-		if err != nil {
-			sock.Close()
-			return files, keep, err
-		}
-		b.spec.Env = withVariables(b.spec.Env, []string{"NOTIFY_SOCKET=" + sock.Name()})
-		s.hear(svc, gen, sock)
-		return files, append(keep, guardian.File{File: held}), nil
-	case fd > 0:
-		if fd < len(files) {
-			return files, keep, fmt.Errorf("ready.fd = %d is a socket's, or an output's", fd)
-		}
-		var ends [2]int
-		if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
-			return files, keep, os.NewSyscallError("pipe2", err)
-		}
-		reader, writer := os.NewFile(uintptr(ends[0]), "ready.fd"), os.NewFile(uintptr(ends[1]), "ready.fd")
-		if err := s.awaitNewline(svc, gen, reader); err != nil {
-			reader.Close()
-			writer.Close()
-			return files, keep, err
-		}
-		for len(files) < fd {
-			files = append(files, guardian.File{})
-		}
-		return append(files, guardian.File{File: writer}), append(keep, guardian.File{File: reader}), nil
+// By s6's convention a service says that it is ready by a newline to a descriptor
+// that it has inherited (s6-notifywhenup.html); what comes before that is not looked
+// at, and nothing after it.
+
+func noNewline(d *definition.Definition) string {
+	return fmt.Sprintf("has not written a newline to descriptor %d", d.Ready.FD)
+}
+
+// givePipe makes the descriptor. The numbers between it and the others stay free.
+func givePipe(s *Supervisor, svc *service, gen int, r *run, g *gift) error {
+	fd := r.def.Ready.FD
+	if fd < len(g.files) {
+		return fmt.Errorf("descriptor %d of ready.fd is one of its sockets, or of its output", fd)
 	}
-	return files, keep, nil
-}
-
-// readyHeld takes up the files that readyFiles has had kept, of a run of an
-// earlier supervisor's. They are the caller's to close.
-func (s *Supervisor) readyHeld(svc *service, gen int, held []*os.File) {
-	d := svc.runs[gen].def
-	switch {
-	case notifies(d):
-		sock, err := notify.Adopt(held[0])
-		if err != nil {
-			s.say(svc.name + ": " + err.Error())
-			return
-		}
-		s.hear(svc, gen, sock)
-	case d.Ready.FD > 0:
-		if err := s.awaitNewline(svc, gen, held[0]); err != nil {
-			s.say(svc.name + ": " + err.Error())
-		}
+	var ends [2]int
+	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
+		return fmt.Errorf("cannot make the pipe of ready.fd: %w", os.NewSyscallError("pipe2", err))
 	}
+	reader, writer := os.NewFile(uintptr(ends[0]), "ready.fd"), os.NewFile(uintptr(ends[1]), "ready.fd")
+	if err := s.awaitNewline(svc, gen, r, reader); err != nil {
+		reader.Close()
+		writer.Close()
+		return err
+	}
+	for len(g.files) < fd {
+		g.files = append(g.files, guardian.File{})
+	}
+	g.files = append(g.files, guardian.File{File: writer})
+	g.keep = append(g.keep, guardian.File{File: reader})
+	return nil
 }
 
-// awaitNewline says that a run is ready when it writes a newline to a pipe
-// (s6-notifywhenup's convention). The file stays the caller's.
-func (s *Supervisor) awaitNewline(svc *service, gen int, pipe *os.File) error {
-	fd, err := dup(pipe)
+func regainPipe(s *Supervisor, svc *service, gen int, r *run, g *gift) error {
+	if len(g.held) == 0 {
+		r.saw = "has nobody to write a newline to since its gsv was killed"
+		return nil
+	}
+	return s.awaitNewline(svc, gen, r, g.held[0])
+}
+
+// awaitNewline says that a run is ready when it has written a newline to a pipe.
+// The file stays the caller's.
+func (s *Supervisor) awaitNewline(svc *service, gen int, r *run, pipe *os.File) error {
+	reader, err := polled(pipe)
 	if err != nil {
-		return err
+		return fmt.Errorf("cannot read the pipe of ready.fd: %w", err)
 	}
-	if err := unix.SetNonblock(fd, true); err != nil { // for the runtime to wait for it; nobody else reads
-		unix.Close(fd)
-		return err
-	}
-	r, reader := svc.runs[gen], os.NewFile(uintptr(fd), "ready.fd")
 	r.hearing = func() { reader.Close() }
 	go func() {
 		defer reader.Close()
-		_, err := bufio.NewReaderSize(reader, 64).ReadSlice('\n')
-		for err == bufio.ErrBufferFull {
-			_, err = bufio.NewReaderSize(reader, 64).ReadSlice('\n')
+		err := newline(reader)
+		if errors.Is(err, os.ErrClosed) {
+			return
 		}
 		s.report(func() {
-			if err != nil {
+			switch {
+			case err == nil:
+				s.proven(svc, gen, r)
+			case !r.over && svc.runs[gen] == r:
 				r.saw = fmt.Sprintf("has closed descriptor %d without a newline", r.def.Ready.FD)
-				return
+				s.event(status.Event{Service: svc.name, Kind: "ready", Text: r.saw, Pid: r.pid})
 			}
-			r.accepts = true
-			s.readyIfSo(svc, gen)
-			s.save(svc) // it is said once
 		})
 	}()
 	return nil
 }
 
-func dup(f *os.File) (fd int, err error) {
-	raw, err := f.SyscallConn()
+// polled is another descriptor of a pipe, for which Go's runtime waits.
+func polled(pipe *os.File) (*os.File, error) {
+	raw, err := pipe.SyscallConn()
 	if err != nil {
-		return -1, err
+		return nil, err
 	}
-	if err2 := raw.Control(func(old uintptr) { fd, err = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 3) }); err2 != nil {
-		return -1, err2
+	fd := -1
+	if e := raw.Control(func(old uintptr) {
+		if fd, err = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 3); err == nil {
+			err = unix.SetNonblock(fd, true) // nobody else reads from it
+		}
+	}); e != nil {
+		err = e
 	}
-	return fd, err
+	if err != nil {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), pipe.Name()), nil
 }
 
-// watchLog says that a run is ready when a line of its output matches.
-func (s *Supervisor) watchLog(ctx context.Context, svc *service, gen int, pattern string) {
-	file, ok := svc.out.(*logs.File)
-	re, err := regexp.Compile(pattern)
-	r := svc.runs[gen]
-	if err != nil || !ok {
-		r.saw = "its output is not kept, so no line of it can be looked for"
-		return
+// newline waits until there is a newline in a pipe, and leaves it there: whoever
+// reads the pipe next finds it again. The error is os.ErrClosed when the file is
+// closed, and another one when nobody can write there any more.
+func newline(pipe *os.File) error {
+	raw, err := pipe.SyscallConn()
+	if err != nil {
+		return err
 	}
-	go func() {
-		grown, stop := file.Grown()
-		defer stop()
+	var look [2]int
+	if err := unix.Pipe2(look[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		return os.NewSyscallError("pipe2", err)
+	}
+	defer unix.Close(look[0])
+	defer unix.Close(look[1])
+	buf := make([]byte, 4<<10)
+	var failed error
+	if err := raw.Read(func(fd uintptr) bool {
 		for {
-			text, err := file.Attempt(gen, -1)
-			for _, line := range splitLines(text) {
-				if err == nil && re.MatchString(line) {
-					s.report(func() {
-						r.accepts = true
-						s.readyIfSo(svc, gen)
-					})
-					return
-				}
+			n, err := unix.Tee(int(fd), look[1], len(buf), unix.SPLICE_F_NONBLOCK)
+			switch {
+			case err == unix.EINTR:
+				continue
+			case err == unix.EAGAIN:
+				return false
+			case err != nil:
+				failed = os.NewSyscallError("tee", err)
+				return true
+			case n == 0:
+				failed = errors.New("nobody writes there")
+				return true
 			}
-			s.report(func() { r.saw = "has written no line that matches " + pattern })
-			select {
-			case <-grown:
-			case <-ctx.Done():
-				return
-			case <-s.done:
-				return
+			have, err := unix.Read(look[0], buf[:n])
+			if err != nil || bytes.IndexByte(buf[:have], '\n') >= 0 {
+				failed = os.NewSyscallError("read", err)
+				return true
+			}
+			if _, err := unix.Read(int(fd), buf[:have]); err != nil {
+				failed = os.NewSyscallError("read", err)
+				return true
 			}
 		}
-	}()
+	}); err != nil {
+		return os.ErrClosed
+	}
+	return failed
 }
 
-// dropReady ends what waits for a run to say something, when it is over.
+// A line of its output is what another service says that it is ready by.
+
+func noLine(d *definition.Definition) string {
+	return "has written no line that matches " + strconv.Quote(d.Ready.LogLine)
+}
+
+func tapNew(s *Supervisor, svc *service, gen int, r *run, _ *gift) error {
+	return s.awaitLine(svc, gen, r, false)
+}
+
+func tapOld(s *Supervisor, svc *service, gen int, r *run, _ *gift) error {
+	for _, known := range svc.state.Runs {
+		if known.Gen == gen && known.Phase == lifecycle.Starting {
+			return s.awaitLine(svc, gen, r, true)
+		}
+	}
+	return nil
+}
+
+// tapNow is tapOld where that was not done before, or by another definition.
+func tapNow(s *Supervisor, svc *service, gen int, r *run) {
+	if err := s.awaitLine(svc, gen, r, true); err != nil {
+		r.saw = err.Error()
+	}
+}
+
+// awaitLine says that a run is ready when it writes a line that matches. again: an
+// earlier supervisor may have seen it.
+func (s *Supervisor) awaitLine(svc *service, gen int, r *run, again bool) error {
+	pattern := r.def.Ready.LogLine
+	if r.awaits == pattern {
+		return nil
+	}
+	re, err := regexp.Compile(pattern)
+	if err != nil {
+		return fmt.Errorf("cannot look for a line of its output: %w", err)
+	}
+	key := svc.logKey(gen)
+	r.awaits, r.saw = pattern, noLine(r.def)
+	r.hearing = func() { s.pump.Untap(key) }
+	proven := func() {
+		if r.awaits == pattern {
+			s.proven(svc, gen, r)
+		}
+	}
+	// A successor that a main process has started itself writes to the same pipe.
+	seen := s.pump.Tap(key, strconv.Itoa(gen)+" "+pattern, again, func(line []byte) bool {
+		if !re.Match(bytes.TrimSuffix(line, []byte("\r"))) {
+			return false
+		}
+		go s.report(proven)
+		return true
+	})
+	if seen {
+		s.due.add(now(), nil, proven) // when the service is known again
+	}
+	return nil
+}
+
+// dropReady ends what waits for a run to say that it is ready, when it is over.
 func (r *run) dropReady() {
 	if r.probe != nil {
 		r.probe()
@@ -168,22 +229,5 @@ func (r *run) dropReady() {
 	if r.hearing != nil {
 		r.hearing()
 		r.hearing = nil
-	}
-}
-
-// stillReloading is what a service says of a reload that it has not done; "" if
-// nothing.
-func (svc *service) stillReloading() string {
-	live := svc.state.Live()
-	if live == nil || svc.runs[live.Gen] == nil || !svc.runs[live.Gen].reloading {
-		return ""
-	}
-	return "says that it is still reloading"
-}
-
-// extend gives a run the time that it asks for.
-func (s *Supervisor) extend(svc *service, gen int, m notify.Message) {
-	if m.Extend > 0 {
-		s.step(svc, lifecycle.Extend{Gen: gen, Until: now().Add(m.Extend)})
 	}
 }

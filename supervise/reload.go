@@ -242,7 +242,7 @@ func (s *Supervisor) ask(svc *service, e lifecycle.Ask) {
 	key := svc.logKey(e.Gen)
 	var try func(context.Context) error
 	if r := svc.runs[e.Gen]; r != nil {
-		try, _ = s.tryOf(svc, e.Gen, r)
+		try = s.tryOf(svc, e.Gen, r)
 	}
 	reloading := svc.stillReloading()
 	pid, image, again, solo := svc.pid(), svc.image, false, false

@@ -44,7 +44,7 @@ type service struct {
 	image      string                    // what its main process executed then, if it does the work itself; "": not known
 	said       []string                  // what a check-command has written, while its end is taken in
 	origin     *origin                   // the last that was looked for; nil: none was
-	statusText string                    // what it says of itself
+	voices     map[int]*voice            // where its runs say what they do, by what those were born; nil: nowhere
 	surveyed   string                    // the release that the last reload was to load; "": not known
 	acks       []uint64                  // numbers of the guardian's whose end is acknowledged once the state is on disk
 	sockets    map[string]*listen.Socket // that are held, by their address; nil: none is
@@ -54,30 +54,30 @@ type service struct {
 
 // A run is what is known of a run beside what lifecycle decides by.
 type run struct {
-	def       *definition.Definition // by which it was started
-	private   string                 // "HOST:PORT" of its private socket; "": it has none
-	n         uint64                 // by which the guardian knows its main process: its gen, as a rule
-	born      int                    // GSV_GENERATION of its processes: its gen, or that of the run that it is the successor of
-	pid       int
-	start     uint64 // field 22 of /proc/PID/stat
-	session   int    // of a main process that leads no group: what it leaves behind is in it; 0: it leads one
-	launched  bool   // the guardian was asked to start it
-	counted   bool   // among those it has not answered
-	ended     bool   // the guardian has told its end
-	over      bool   // lifecycle has been told
-	unwanted  func() // not nil: it was started ahead of time and too late; what to do when it is gone
-	empty     bool   // the guardian has told that nothing of its group is left
-	drained   bool   // all its output is in the log
-	origin    *origin
-	probe     func()        // ends its readiness check; nil: there is none
-	hearing   func()        // ends what waits for what it says; nil: nothing does
-	saw       string        // what its readiness check saw last
-	reloading bool          // it says so (sd_notify)
-	strangers time.Time     // when a stranger's message was last made known
-	every     time.Duration // of its watchdog; 0: it has none
-	bark      time.Time     // when that is due
-	locating  func()        // ends the look for its process in the background; nil: nobody looks
-	accepts   bool          // its address accepts connections
+	def      *definition.Definition // by which it was started
+	private  string                 // "HOST:PORT" of its private socket; "": it has none
+	n        uint64                 // by which the guardian knows its main process: its gen, as a rule
+	born     int                    // GSV_GENERATION of its processes: its gen, or that of the run that it is the successor of
+	pid      int
+	start    uint64 // field 22 of /proc/PID/stat
+	session  int    // of a main process that leads no group: what it leaves behind is in it; 0: it leads one
+	launched bool   // the guardian was asked to start it
+	counted  bool   // among those it has not answered
+	ended    bool   // the guardian has told its end
+	over     bool   // lifecycle has been told
+	unwanted func() // not nil: it was started ahead of time and too late; what to do when it is gone
+	empty    bool   // the guardian has told that nothing of its group is left
+	drained  bool   // all its output is in the log
+	origin   *origin
+	probe    func()    // ends its readiness check; nil: there is none
+	hearing  func()    // ends what waits for what it says; nil: nothing does
+	saw      string    // what its readiness check saw last
+	awaits   string    // the line of its output that is looked for; "": none is
+	told     told      // what it has said of itself (sd_notify)
+	pinged   time.Time // when it last told its watchdog that it lives
+	watchdog time.Time // when that watchdog looks next; zero: it does not
+	locating func()    // ends the look for its process in the background; nil: nobody looks
+	accepts  bool      // its address accepts connections
 }
 
 func policyOf(d *definition.Definition, direct bool) lifecycle.Policy {

@@ -86,6 +86,7 @@ type runRecord struct {
 	Born    int    `json:"born,omitempty"`    // see run; 0: its gen
 	Private string `json:"private,omitempty"`
 	Next    bool   `json:"next,omitempty"` // it was started by the next definition
+	Told    told   `json:"told,omitzero"`
 }
 
 // entry is a line of the file of records.
@@ -335,7 +336,7 @@ func (s *Supervisor) recordOf(svc *service) record {
 }
 
 func (r *run) record(gen int, next *definition.Definition) runRecord {
-	rec := runRecord{Pid: r.pid, Start: r.start, Release: r.origin.known(), Private: r.private, Next: next != nil && r.def == next}
+	rec := runRecord{Pid: r.pid, Start: r.start, Release: r.origin.known(), Private: r.private, Next: next != nil && r.def == next, Told: r.told}
 	if r.n != uint64(gen) {
 		rec.N = r.n
 	}

@@ -127,7 +127,7 @@ func processOf(pid, gen int) *status.Worker {
 func (s *Supervisor) view(svc *service) status.Service {
 	v := status.Service{Name: svc.name, State: stateOf(svc), Want: svc.state.Want.String(), Since: wall(svc.since), Reason: s.reason(svc),
 		Generation: svc.serving(), Ready: svc.state.Ready(svc.policy), Restarts: svc.state.Restarts, Pid: svc.pid(),
-		Groups: []string{}, Listen: addresses(svc.def), Generations: svc.generations(), StatusText: svc.statusText, Pending: svc.next != nil, Scale: svc.state.Scale.Delta, ScaleBase: svc.state.Scale.Base, LastExit: exitStatus(svc.state.Last), LastReload: svc.lastReload}
+		Groups: []string{}, Listen: addresses(svc.def), Generations: svc.generations(), StatusText: svc.statusText(), Pending: svc.next != nil, Scale: svc.state.Scale.Delta, ScaleBase: svc.state.Scale.Base, LastExit: exitStatus(svc.state.Last), LastReload: svc.lastReload}
 	if d := svc.def; d != nil {
 		v.Description, v.Preset, v.Detected = d.Description, d.Preset, d.PresetDetected
 		if d.Groups != nil {
@@ -187,7 +187,7 @@ func (s *Supervisor) reason(svc *service) string {
 		case run.Cause == lifecycle.Crashed:
 			return "main process " + describeExit(*run.Exit) + ", what it left behind is being ended"
 		case run.Cause == lifecycle.NotReady:
-			return "not ready within start-timeout"
+			return also(lifecycle.NotInTime, s.unready(svc, run.Gen))
 		case len(run.Stop) > 0:
 			return signalName(run.Stop[0].Signal) + " sent"
 		}
@@ -196,9 +196,17 @@ func (s *Supervisor) reason(svc *service) string {
 	case phase == lifecycle.Starting && svc.def.Ready.Workers:
 		return "waits for its workers to settle"
 	case phase == lifecycle.Starting && svc.policy.Probe:
-		return "waits for its readiness check"
+		return also("waits for its readiness check", s.unready(svc, svc.serving()))
 	}
 	return ""
+}
+
+// also adds to words what more is known, if something is.
+func also(words, more string) string {
+	if more == "" {
+		return words
+	}
+	return words + ": " + more
 }
 
 func exitStatus(e *lifecycle.Exit) *status.Exit {

@@ -75,7 +75,7 @@ func (r *Request) Ask(ctx context.Context, timeout time.Duration) error {
 		}
 		return wrong(err, "closes the connection without an answer to "+what)
 	case err != nil:
-		return wrong(err, "its answer to "+what+" is not HTTP")
+		return wrong(err, "answers "+what+" with what is not HTTP")
 	case !r.good(status):
 		return fmt.Errorf("answered %d to %s", status, what)
 	case status == http.StatusSwitchingProtocols: // what follows is not HTTP

@@ -2,8 +2,8 @@
 // an HTTP request.
 //
 // A try is done by the goroutine that asks for it, which has one connection of
-// its own and closes it: nothing is left of it afterwards. An error says in the
-// words of a report what was seen: "answered 500 to GET /health".
+// its own and closes it: nothing is left of it afterwards. An error is what the server
+// does, in the words of a report: "answered 500 to GET /health".
 package probe
 
 import (
@@ -37,9 +37,9 @@ func dial(ctx context.Context, network, address string, timeout time.Duration) (
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case late(err):
-		return nil, fmt.Errorf("%s does not accept connections within %s", address, short(timeout))
+		return nil, fmt.Errorf("does not accept connections at %s within %s", printable(address), short(timeout))
 	}
-	return nil, fmt.Errorf("%s does not accept connections (%s)", address, bare(err))
+	return nil, fmt.Errorf("does not accept connections at %s (%s)", printable(address), bare(err))
 }
 
 // late reports whether a time that was set is what ended something.

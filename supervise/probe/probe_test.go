@@ -42,15 +42,15 @@ func TestConnect(t *testing.T) {
 		}
 		l.Close()
 		err := Connect(t.Context(), network, address, patience)
-		if want := address + " does not accept connections (connection refused)"; err == nil || err.Error() != want {
+		if want := "does not accept connections at " + address + " (connection refused)"; err == nil || err.Error() != want {
 			t.Errorf("%s: %v, want %s", network, err, want)
 		}
 	}
 	err := Connect(t.Context(), "unix", "/nonexistent/s", patience)
-	if want := "/nonexistent/s does not accept connections (no such file or directory)"; err == nil || err.Error() != want {
+	if want := "does not accept connections at /nonexistent/s (no such file or directory)"; err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
-	if err := Connect(t.Context(), "tcp", "no\x1bhost.invalid:80", patience); err == nil || strings.Contains(err.Error()[14:], "\x1b") {
+	if err := Connect(t.Context(), "tcp", "no\x1bhost.invalid:80", patience); err == nil || strings.Contains(err.Error(), "\x1b") {
 		t.Errorf("a host that cannot be: %q", err)
 	}
 }
@@ -70,14 +70,14 @@ func TestConnectToFullQueue(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = Connect(t.Context(), "unix", path, patience)
-	if want := path + " does not accept connections (as many as may wait do so already)"; err == nil || err.Error() != want {
+	if want := "does not accept connections at " + path + " (as many as may wait do so already)"; err == nil || err.Error() != want {
 		t.Errorf("a full queue: %v", err)
 	}
 }
 
 func TestConnectIsBounded(t *testing.T) {
 	l := listener(t, "tcp")
-	if err := Connect(t.Context(), "tcp", l.Addr().String(), time.Nanosecond); err == nil || !strings.HasSuffix(err.Error(), " does not accept connections within 1ns") {
+	if err := Connect(t.Context(), "tcp", l.Addr().String(), time.Nanosecond); err == nil || !strings.HasPrefix(err.Error(), "does not accept connections at 127.0.0.1:") || !strings.HasSuffix(err.Error(), " within 1ns") {
 		t.Errorf("no time: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
