@@ -244,7 +244,9 @@ func (s *Supervisor) reunite(svc *service, known map[int]runRecord, found *findi
 			svc.runs[gen].origin = recorded(rec.Release)
 		}
 		s.mains[p.Pid]++
-		svc.runs[gen].noteSession()
+		if rec.Born != 0 || rec.N != 0 {
+			s.noteSession(svc.runs[gen])
+		}
 		s.listen(svc, p)
 		f := lifecycle.Found{Gen: gen, Since: sinceTicks(p.StartTime)}
 		for _, e := range found.ended {

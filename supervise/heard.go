@@ -68,14 +68,18 @@ func (s *Supervisor) isMain(r *run, pid int, start uint64) {
 	s.isNoMain(r)
 	r.pid, r.start = pid, start
 	s.mains[pid]++
-	r.noteSession()
 }
 
-// noteSession finds out in which session a main process is that leads no group: the
-// successor that another has started is in that one's.
-func (r *run) noteSession() {
+// noteSession finds out in which session an adopted main process is that leads no
+// group: the successor that another has started is in that one's. Gsv's own
+// session is nobody's: children that have only just been started are in it.
+func (s *Supervisor) noteSession(r *run) {
 	r.session = 0
-	if p, err := procfs.Read(r.pid); err == nil && p.Start == r.start && p.Pgrp != r.pid {
+	own, err := procfs.Read(s.pid)
+	if err != nil {
+		return
+	}
+	if p, err := procfs.Read(r.pid); err == nil && p.Start == r.start && p.Pgrp != r.pid && p.Session != own.Session {
 		r.session = p.Session
 	}
 }

@@ -43,6 +43,7 @@ func (s *Supervisor) adoptHeir(svc *service, e lifecycle.Adopt) {
 	r.origin = recorded(svc.surveyed)
 	svc.runs[e.Gen] = r
 	s.isMain(r, e.Proc.Pid, e.Proc.Start)
+	s.noteSession(r)
 	s.save(svc)
 	s.guardian.Adopt(svc.name, r.n, e.Proc.Pid, e.Proc.Start)
 	s.watchReady(svc, e.Gen, false)

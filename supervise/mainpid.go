@@ -196,6 +196,7 @@ func (s *Supervisor) rehome(svc *service, gen, pid int) bool {
 	r.n += 1 << genBits
 	r.ended, r.empty = false, false
 	s.isMain(r, pid, start)
+	s.noteSession(r)
 	s.save(svc)
 	s.guardian.Adopt(svc.name, r.n, pid, start)
 	s.event(status.Event{Service: svc.name, Kind: "gsv", Pid: pid, Text: fmt.Sprintf("its main process is %d now", pid)})
