@@ -19,6 +19,7 @@ type deployMethod struct {
 	name   string // as it stands in the table
 	server string
 	gsv    bool
+	beside bool // a new generation beside the old one: the server is never without workers
 	// Begin starts the server and returns the command.
 	begin func(t *testing.T, s *deploySite) (reload []string)
 }
@@ -26,7 +27,14 @@ type deployMethod struct {
 // GsvMethods are the reloads that gsv proves.
 func gsvMethods() (all []deployMethod) {
 	for _, server := range deployedServers {
-		all = append(all, deployMethod{"gsvctl hup, " + server.name, server.name, true, byGsv})
+		all = append(all, deployMethod{name: "gsvctl hup, " + server.name, server: server.name, gsv: true,
+			begin: func(t *testing.T, s *deploySite) []string { return byGsv(t, s, "", "[ready]", "tcp = 'ADDR'") }})
+	}
+	for _, name := range []string{"starman", "unicorn", "gunicorn", "puma", "nginx"} {
+		all = append(all, deployMethod{name: "gsvctl replace, " + name, server: name, gsv: true, beside: true, begin: byReplace})
+	}
+	for _, name := range []string{"unicorn", "gunicorn"} {
+		all = append(all, deployMethod{name: "gsvctl hup (usr2), " + name, server: name, gsv: true, beside: true, begin: byUpgrade})
 	}
 	return all
 }
@@ -34,8 +42,10 @@ func gsvMethods() (all []deployMethod) {
 // AllMethods are these, the servers' own signals, and the reloads and restarts of other supervisors.
 func allMethods() (all []deployMethod) {
 	for _, m := range gsvMethods() {
-		server := serverNamed(m.server)
-		all = append(all, m, deployMethod{"kill -" + server.reload + ", " + server.name, server.name, false, bySignal})
+		all = append(all, m)
+		if server := serverNamed(m.server); !m.beside {
+			all = append(all, deployMethod{name: "kill -" + server.reload + ", " + server.name, server: server.name, begin: bySignal})
+		}
 	}
 	for _, peer := range []struct {
 		begin   func(*testing.T, *deploySite, ...string) []string
@@ -47,8 +57,8 @@ func allMethods() (all []deployMethod) {
 		{byS6, []string{"s6-svc -h web", "s6-svc -r web"}},
 	} {
 		for _, reload := range peer.reloads {
-			all = append(all, deployMethod{strings.TrimSuffix(reload, " web") + ", starman", "starman", false,
-				func(t *testing.T, s *deploySite) []string { return peer.begin(t, s, strings.Fields(reload)...) }})
+			all = append(all, deployMethod{name: strings.TrimSuffix(reload, " web") + ", starman", server: "starman",
+				begin: func(t *testing.T, s *deploySite) []string { return peer.begin(t, s, strings.Fields(reload)...) }})
 		}
 	}
 	return all
@@ -56,17 +66,16 @@ func allMethods() (all []deployMethod) {
 
 // ByGsv: the preset is found from the command. Connections that are never idle keep old workers of Starman's for ever,
 // and the default of drain-timeout for two minutes.
-func byGsv(t *testing.T, s *deploySite) []string {
+func byGsv(t *testing.T, s *deploySite, reload string, tables ...string) []string {
 	var words []string
 	for _, word := range s.command() {
 		words = append(words, strconv.Quote(word))
 	}
-	s.write(t, "services.d/web.toml", strings.Join([]string{
+	s.write(t, "services.d/web.toml", strings.Join(append([]string{
 		"command = [" + strings.Join(words, ", ") + "]",
 		"working-directory = 'DIR'",
 		"drain-timeout = '5s'",
-		"[ready]",
-		"tcp = 'ADDR'", ""}, "\n"))
+		reload}, append(tables, "")...), "\n"))
 	if err := s.h.start(s.h.dir, nil, nil, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -83,6 +92,22 @@ func byGsv(t *testing.T, s *deploySite) []string {
 	s.answers(t, pidfd)
 	return []string{filepath.Join(bin, "gsvctl"), "hup", "web"}
 }
+
+// ByReplace: gsv holds the sockets. Those servers that take a private one are asked there.
+func byReplace(t *testing.T, s *deploySite) []string {
+	tables := []string{"[listen.http]", "address = 'ADDR'"}
+	switch s.server.name {
+	case "nginx":
+		tables = append(tables, "[listen.inner]", "address = 'unix:DIR/inner.sock'")
+	case "starman", "unicorn", "gunicorn":
+		tables = append(tables, "[ready]", "http = '/'")
+	}
+	reload := byGsv(t, s, "reload = 'replace'", tables...)
+	return append(reload[:1], "replace", "web")
+}
+
+// ByUpgrade: the server starts its successor by itself.
+func byUpgrade(t *testing.T, s *deploySite) []string { return byGsv(t, s, "reload = 'usr2'") }
 
 // BySignal: no supervisor at all.
 func bySignal(t *testing.T, s *deploySite) []string {

@@ -130,10 +130,13 @@ func (r deployRow) judge(t *testing.T) {
 		t.Errorf("%d answers of an old release to requests begun after hup had said that it was gone", r.stale)
 	}
 	lost := 0
-	for _, n := range r.counts {
+	for c, n := range r.counts {
 		lost += n.lost
 		if n.requests == 0 {
 			t.Error("a class of requests was not asked at all")
+		}
+		if uploads := class(c) == asksUpload && r.method.server == "starman"; r.method.beside && n.lost > 0 && !uploads {
+			t.Errorf("%d of %d requests lost, though a generation serves all the time", n.lost, n.requests)
 		}
 	}
 	if most := serverNamed(r.method.server).races * len(r.deploys); lost > most {
