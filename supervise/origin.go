@@ -47,7 +47,7 @@ func (o *origin) known() string {
 // noteOrigin finds out from which release a run that begins loads its code. A
 // look that hangs costs a thread, so there is one for a service at a time.
 func (s *Supervisor) noteOrigin(svc *service, r *run) {
-	if svc.def.Preset == "none" {
+	if r.def.Preset == "none" {
 		return
 	}
 	if last := svc.origin; last != nil {
@@ -57,7 +57,7 @@ func (s *Supervisor) noteOrigin(svc *service, r *run) {
 			return
 		}
 	}
-	d, o := svc.def, &origin{done: make(chan struct{})}
+	d, o := r.def, &origin{done: make(chan struct{})}
 	svc.origin, r.origin = o, o
 	go func() {
 		o.release = releaseToday(d)

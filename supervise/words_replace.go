@@ -81,7 +81,9 @@ func (s *Supervisor) whyTrial(svc *service, rl *lifecycle.Reload) string {
 	why := "was not ready"
 	switch said := s.unready(svc, rl.Next); {
 	case said != "" && !rl.Answered:
-		why = said
+		if why = said; rl.Lost != "" {
+			why += " (its workers end: " + rl.Lost + ")"
+		}
 	case rl.Solo:
 	case rl.Crew.Workers() == 0 && svc.policy.Workers:
 		why = "had no worker"
