@@ -172,12 +172,12 @@ func tapNew(s *Supervisor, svc *service, gen int, r *run, _ *gift) error {
 }
 
 func tapOld(s *Supervisor, svc *service, gen int, r *run, _ *gift) error {
-	for _, known := range svc.state.Runs {
-		if known.Gen == gen && known.Phase == lifecycle.Starting {
-			return s.awaitLine(svc, gen, r, true)
+	for _, known := range svc.state.Runs { // as it was when that was written
+		if known.Gen == gen && known.Phase != lifecycle.Starting {
+			return nil
 		}
 	}
-	return nil
+	return s.awaitLine(svc, gen, r, true)
 }
 
 // tapNow is tapOld where that was not done before, or by another definition.

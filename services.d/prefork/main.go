@@ -25,6 +25,8 @@
 // The application is the file named by --app; its first line is what every
 // answer carries as release=. See loadApp for the words with which it can
 // misbehave, and serve for what a request may ask for.
+//
+// As "prefork tell LINE…" it is no server: it sends these lines by sd_notify(3).
 package main
 
 import (
@@ -54,6 +56,9 @@ const workerArg = "worker"
 func main() {
 	shown := ownArgs()
 	args := os.Args[1:]
+	if len(args) > 0 && args[0] == tellArg {
+		os.Exit(tell(args[1:]))
+	}
 	isWorker := len(args) > 0 && args[0] == workerArg
 	var keep []os.Signal
 	if isWorker {

@@ -91,6 +91,8 @@ func accepting(l net.Listener) bool {
 //
 //	stderr=TEXT     TEXT is a line on stderr, at once
 //	sleep=DURATION  the answer takes this long
+//	status=N        the answer has this status
+//	there=FILE      the answer is 503 unless there is such a file
 //	exit=STATUS     the worker exits instead of an answer
 //	abort           the worker dumps core (signal 6) instead of an answer
 func serve(c net.Conn, release string) {
@@ -111,6 +113,14 @@ func serve(c net.Conn, release string) {
 			time.Sleep(d)
 		} else if q.Has("sleep") {
 			status, body = 400, err.Error()+"\n"
+		}
+		if n, err := strconv.Atoi(q.Get("status")); err == nil {
+			status = n
+		}
+		if file := q.Get("there"); file != "" {
+			if _, err := os.Stat(file); err != nil {
+				status = http.StatusServiceUnavailable
+			}
 		}
 		if n, err := strconv.Atoi(q.Get("exit")); err == nil {
 			os.Exit(n)
