@@ -11,11 +11,16 @@ import (
 // foreground warns of a server that would go into the background, where gsv would see it end.
 func (d *draft) foreground() {
 	i := invoked(d.Command, d.Preset)
-	if !i.plain || d.Type == Oneshot || d.Type == Forking || !d.has("command") {
+	if !i.plain || d.Type == Oneshot || !d.has("command") {
+		return
+	}
+	if d.Type == Forking {
+		d.background(i)
 		return
 	}
 	for ; ; i = *i.inner {
-		if b := presetByName(i.preset).background; b != nil {
+		given := i.preset == "nginx" && len(d.Listen) > 0 // see generations
+		if b := presetByName(i.preset).background; b != nil && !given {
 			leave, add, sure := b(i)
 			unless := ""
 			if !sure {
@@ -35,23 +40,22 @@ func (d *draft) foreground() {
 	}
 }
 
-// unlessConfigured is in warnings of what only a configuration file could settle.
-const unlessConfigured = ", unless its configuration says otherwise"
-
-// settle leaves out a warning of foreground if nginx's configuration, where the command names it, says that nginx stays. It reads that file.
-func (d *Definition) settle() {
-	if !slices.ContainsFunc(d.Warnings, unsettled) {
-		return
+// background warns of a server that would not go into the background, though gsv is told to wait for that.
+func (d *draft) background(i invocation) {
+	if i.preset == "uwsgi" || i.preset == "gunicorn" {
+		return // their configuration may say it
 	}
-	for i := invoked(d.Command, d.Preset); ; i = *i.inner {
-		if i.preset == "nginx" && nginxStays(i) {
-			d.Warnings = slices.DeleteFunc(d.Warnings, unsettled)
-		}
-		if i.inner == nil {
-			return
-		}
+	leave, add, sure := "", "", true
+	if b := presetByName(i.preset).background; b != nil {
+		leave, add, sure = b(i)
+	}
+	if leave == "" && add == "" && sure {
+		d.set["type"].warn("leave it out", "%s stays in the foreground, and gsv would wait for its end", i.base())
 	}
 }
+
+// unlessConfigured is in warnings of what only a configuration file could settle.
+const unlessConfigured = ", unless its configuration says otherwise"
 
 func unsettled(p Problem) bool { return strings.Contains(p.Text, unlessConfigured) }
 
@@ -104,10 +108,16 @@ func fpmBackground(i invocation) (leave, add string, sure bool) {
 	return "", "-F", false
 }
 
+var daemonWord = regexp.MustCompile(`\bdaemon\s+(on|off)\b`)
+
 // nginxBackground: daemon is on if nothing says otherwise (ngx_core_module). A second one, in -g
 // and in the configuration, would be an error.
 func nginxBackground(i invocation) (leave, add string, sure bool) {
-	if strings.Contains(nginxGrammar.read(i.args).last("g"), "daemon") {
+	switch m := daemonWord.FindStringSubmatch(nginxGrammar.read(i.args).last("g")); {
+	case m == nil:
+	case m[1] == "on":
+		return `"daemon on;"`, "", true
+	default:
 		return "", "", true
 	}
 	return "", `-g "daemon off;", but not if its configuration has it: twice is an error`, false

@@ -15,13 +15,18 @@ type Change struct {
 // written differently but means the same is no change.
 func (d *Definition) Diff(o *Definition) []Change {
 	var changes []Change
-	given := d.Ready.Notify != o.Ready.Notify || d.Ready.FD != o.Ready.FD // what the process was given
+	bound := d.boundProbe(o)
 	for i := range table {
 		if k := &table[i]; k.get != nil && !same(k.get(d), k.get(o)) {
-			changes = append(changes, Change{k.Name, k.Live && !(given && k.Table() == "ready")})
+			changes = append(changes, Change{k.Name, k.Live && !(bound && k.Table() == "ready")})
 		}
 	}
 	return changes
+}
+
+// boundProbe says if what proves o to be ready, or d, is bound to what their processes are given at their start.
+func (d *Definition) boundProbe(o *Definition) bool {
+	return d.Ready.Notify != o.Ready.Notify || d.Ready.FD != o.Ready.FD || o.Ready.HTTP.Private() && !d.Private()
 }
 
 // WithLive is d with what o says differently and can be taken without a new process: the
@@ -35,7 +40,7 @@ func (d *Definition) WithLive(o *Definition) *Definition {
 	}
 	n.Environment, n.EnvironmentFiles, n.Inherit = d.Environment, d.EnvironmentFiles, d.Inherit
 	n.Listen = d.Listen
-	if d.Ready.Notify != o.Ready.Notify || d.Ready.FD != o.Ready.FD { // one probe decides, so the table stays as a whole
+	if d.boundProbe(o) { // one probe decides, so the table stays as a whole
 		n.Ready = d.Ready
 	}
 	n.User, n.Group, n.SupplementaryGroups, n.Umask = d.User, d.Group, d.SupplementaryGroups, d.Umask

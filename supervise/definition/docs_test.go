@@ -82,7 +82,7 @@ func reference() string {
 		}
 		b.WriteString("\n")
 	}
-	b.WriteString(commands)
+	b.WriteString(commands + heldSockets + probesPage)
 	presetPage(&b)
 	b.WriteString(elsewhere)
 	for _, k := range Keys() {
@@ -124,7 +124,7 @@ func presetPage(b *strings.Builder) {
 				exits = append(exits, strconv.Itoa(e.Code))
 			}
 		}
-		fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s | %s | %s |\n", p.name, name(p.signals.Reload), quit, strings.Join(stop, " "), scale, name(p.signals.Reopen), strings.Join(exits, " "))
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s | %s | %s | %s | %s |\n", p.name, name(p.signals.Reload), quit, strings.Join(stop, " "), scale, name(p.signals.Reopen), name(p.signals.Upgrade), strings.Join(exits, " "))
 	}
 	b.WriteString(presetProof)
 	for _, p := range presets[1:] {
@@ -193,8 +193,8 @@ A preset is what gsv knows of a server. It is seen in the command where that is 
 behind ` + "`env NAME=value`, `exec`, `carton exec`, `bundle exec`, `perl -S`, `ruby -S`, `python -m gunicorn` and `sh -c \"exec …\"`" + `. ` + "`gsvctl status NAME`" + ` says which
 it is; ` + "`preset`" + ` sets another one, for a wrapper script of your own. Every key of a service file wins over its preset. A server must stay in the foreground.
 
-| preset | hup sends | quit | stop | ttin ttou | reopens its logs on | success exits |
-|---|---|---|---|---|---|---|
+| preset | hup sends | quit | stop | ttin ttou | reopens its logs on | usr2 | success exits |
+|---|---|---|---|---|---|---|---|
 `
 
 const presetProof = `

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -12,6 +13,29 @@ import (
 
 // ownVariables are set by gsv itself, last.
 var ownVariables = []string{"GSV_SERVICE", "GSV_INSTANCE", "GSV_INSTANCES", "GSV_GENERATION"}
+
+// ownPrefixes are those of variables that gsv sets where it hands on sockets, in the words of each kind of server.
+var ownPrefixes = []string{"LISTEN_", "SERVER_STARTER_", "EINHORN_"}
+
+// owns says if gsv itself tells the service what the variable says.
+func (d *Definition) owns(name string) bool {
+	switch {
+	case name == "NOTIFY_SOCKET":
+		return d.Ready.Notify
+	case name == "NGINX" || name == "FPM_SOCKETS":
+		return len(d.Listen) > 0
+	}
+	return len(d.Listen) > 0 && slices.ContainsFunc(ownPrefixes, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+}
+
+// ownEnvironment notes variables that gsv sets itself.
+func (d *draft) ownEnvironment() {
+	for _, name := range sortedKeys(d.Environment) {
+		if v := d.set["environment"]; d.owns(name) {
+			v.r.value(v.row, v.name+"."+name, v.where+pathSep+name, d.Environment[name]).fail("leave it out", "gsv sets it itself")
+		}
+	}
+}
 
 // maxEnvFile is the longest environment file, in bytes; the kernel would refuse one of this
 // size anyway (MAX_ARG_STRINGS, a quarter of the stack's limit).
@@ -55,6 +79,11 @@ func (d *Definition) Environ(inherited []string, gen int) ([]string, error) {
 	for _, name := range sortedKeys(d.Environment) {
 		env.set(name, d.Environment[name])
 	}
+	for _, v := range env.vars {
+		if d.owns(v.name) {
+			env.unset(v.name)
+		}
+	}
 	for i, value := range []string{d.Name, "0", "1", strconv.Itoa(gen)} {
 		env.set(ownVariables[i], value)
 	}
@@ -90,7 +119,7 @@ func unwrapPath(err error) error {
 
 // match says if a variable of gsv's own environment is passed on.
 func (in Inherit) match(name string) bool {
-	if name == "" || name == "NOTIFY_SOCKET" || strings.HasPrefix(name, "LISTEN_") || strings.HasPrefix(name, "WATCHDOG_") {
+	if name == "" || name == "NOTIFY_SOCKET" || strings.HasPrefix(name, "LISTEN_") || strings.HasPrefix(name, "WATCHDOG_") || strings.HasPrefix(name, "SERVER_STARTER_") {
 		return false
 	}
 	if in.All {

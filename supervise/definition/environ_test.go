@@ -211,3 +211,35 @@ func TestCredentials(t *testing.T) {
 		}
 	}
 }
+
+// TestEnvironIsGsvs: what gsv says itself, of sockets and of readiness, no file says.
+func TestEnvironIsGsvs(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "env")
+	if err := os.WriteFile(file, []byte("LISTEN_FDS=9\nSERVER_STARTER_PORT=9\nNGINX=9;\nEINHORN_FD_7=9\nFPM_SOCKETS=x\nNOTIFY_SOCKET=/x\nLISTENER=1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	src := "command = 'x'\ninherit-environment = true\nenvironment-files = ['" + file + "']\n"
+	const all = "EINHORN_FD_7 FPM_SOCKETS LISTENER LISTEN_FDS NGINX NOTIFY_SOCKET SERVER_STARTER_PORT"
+	for more, want := range map[string]string{
+		"":                              all,
+		"listen.a.address = ':1'":       "LISTENER NOTIFY_SOCKET",
+		"type = 'notify'":               strings.Replace(all, "NOTIFY_SOCKET ", "", 1),
+		"ready.notify = false":          all,
+		"ready.fd = 3\ntype = 'simple'": all,
+	} {
+		env, err := parse(t, src+more).Environ([]string{"SERVER_STARTER_GENERATION=3", "LISTEN_PID=1", "NOTIFY_SOCKET=/gsv", "WATCHDOG_USEC=1"}, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, kv := range env {
+			if name, _, _ := strings.Cut(kv, "="); !strings.HasPrefix(name, "GSV_") {
+				names = append(names, name)
+			}
+		}
+		slices.Sort(names)
+		if got := strings.Join(names, " "); got != want {
+			t.Errorf("%q: %s, want %s", more, got, want)
+		}
+	}
+}

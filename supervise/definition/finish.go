@@ -23,6 +23,8 @@ func (d *draft) finish(r *reader) {
 	d.probe(r)
 	d.pidFile()
 	d.reload()
+	d.beside()
+	d.ownEnvironment()
 	d.foreground()
 	d.contradictions()
 }

@@ -22,6 +22,9 @@ func FuzzParse(f *testing.F) {
 	for _, s := range []string{everything, "command='a'\n[[a]]\nb=1\n[[a]]\nb=2", "a.b.c=1\n[a.d]\n'x y'.\"z\\u0041\" = [{a=1}, {a=2}]", "a='''\n'''''\nb=\"\"\"\\\n \"\"\"\"", "[", "a={", "a=[#\n]", "[a\n=\n\r\x00"} {
 		f.Add([]byte(s))
 	}
+	for _, command := range []string{"puma -p 5000", "starman --listen :5000:ssl --pid x", "unicorn -l 5000 -o ::1", "gunicorn -b :5000 x", "uwsgi --http-socket :5000", "env FPM_SOCKETS=x php-fpm", "serve -p 5000"} {
+		f.Add([]byte("command = '" + command + "'\nreload = 'replace'\npid-file = '/x'\nlisten.a.address = '[::]:5000'\n[ready]\nhttp = 'http://unix:/x:/y'\nstatus = 200\nheaders.Host = 'z'\n[listen.b]\naddress = 'unix:/x'\n"))
+	}
 	f.Fuzz(func(t *testing.T, src []byte) {
 		d, problems := Parse("web", "web.toml", src, Defaults{Verbs: []string{"hup"}})
 		if (d == nil) != problems.Errors() {
@@ -46,6 +49,22 @@ func FuzzParse(f *testing.F) {
 		last := d.StopSequence[len(d.StopSequence)-1]
 		if len(d.Command) == 0 || d.Command[0] == "" || last != (StopStep{Signal: kill}) || d.RestartDelay > d.RestartDelayMax || d.RestartDelayFactor < 1 {
 			t.Fatalf("not whole: %+v", d)
+		}
+		asked := 0
+		for _, is := range []bool{d.Ready.Workers, d.Ready.TCP != "", d.Ready.Unix != "", !d.Ready.HTTP.IsZero(), d.Ready.Exec != nil, d.Ready.Notify, d.Ready.FD != 0, d.Ready.LogLine != ""} {
+			if is {
+				asked++
+			}
+		}
+		if asked > 1 || d.Ready.FD != 0 && d.Ready.FD < 3+len(d.Listen) || d.PidFile != "" && d.PidFile[0] != '/' || d.Ready.HTTP.Private() && !d.Private() {
+			t.Fatalf("not whole: %+v", d)
+		}
+		names := map[string]bool{}
+		for _, s := range d.Listen {
+			if names[s.Name] || checkSocketName(s.Name) != "" || !slices.Contains([]string{"tcp", "udp", "unix"}, s.Network) || (s.Address[0] == '/') != (s.Network == "unix") || strings.ContainsAny(s.Address, ";=\x00\n") {
+				t.Fatalf("not whole: %+v", s)
+			}
+			names[s.Name] = true
 		}
 		for _, s := range slices.Concat(d.Command, []string{d.WorkingDirectory, d.Ready.Unix, d.User}) {
 			if strings.Contains(s, "\x00") {

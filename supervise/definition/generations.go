@@ -17,7 +17,16 @@ func (d *draft) pidFile() {
 
 // generations notes what keeps a second generation, or a successor of the server's own making, from coming to be.
 func (d *draft) generations() {
-	if !d.has("reload") || d.failed("preset") {
+	if d.failed("preset") || d.failed("type") || d.failed("reload") {
+		return
+	}
+	// With NGINX in its environment it stays in the foreground whatever its configuration says (nginx.c, main), and there it
+	// ignores USR2 (ngx_process.c, ngx_signal_handler).
+	if d.Preset == "nginx" && d.Type == Forking && len(d.Listen) > 0 {
+		d.set["type"].fail("leave it out, or the [listen] tables", "nginx stays in the foreground when it is given sockets")
+		return
+	}
+	if !d.has("reload") {
 		return
 	}
 	v := d.set["reload"]
@@ -26,8 +35,10 @@ func (d *draft) generations() {
 		v.fail(`set preset = "unicorn", "gunicorn" or "nginx" if it is one of them behind a wrapper; else write reload = "replace"`, "which signal starts a successor is not known of this command")
 	case d.Reload == ByUpgrade && d.Signals.Upgrade == 0:
 		v.fail(`write reload = "replace"`, "%s has no signal that starts a successor beside it", d.Preset)
-	case d.Reload == ByUpgrade && d.Preset == "nginx" && d.Type != Forking && !d.failed("type"):
-		v.fail(`write type = "forking", pid-file = "/run/nginx.pid", and leave "daemon off;" out; or write reload = "replace"`, "nginx ignores USR2 for as long as who started it is there: in the foreground always")
+	case d.Reload == ByUpgrade && d.Preset == "nginx" && len(d.Listen) > 0:
+		v.fail(`write reload = "replace", or leave the [listen] tables out`, "nginx stays in the foreground when it is given sockets, where it ignores USR2")
+	case d.Reload == ByUpgrade && d.Preset == "nginx" && d.Type != Forking:
+		v.fail(`write type = "forking", pid-file = "/run/nginx.pid", and leave "daemon off;" out; or write reload = "replace"`, "nginx ignores USR2 for as long as the process that started it is there: in the foreground always")
 	case d.Reload == ByReplace && len(d.Listen) == 0 && !v.r.failed["listen"]:
 		v.warn("add a [listen.NAME] table for what it listens on", "gsv holds no socket for it, and a new generation cannot bind an address that the old one has")
 	}

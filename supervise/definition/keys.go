@@ -59,6 +59,9 @@ func (k Key) split() (table, name string) {
 	return "", k.Name
 }
 
+// named says that the key stands in tables whose names are the user's: [listen.NAME].
+func (k Key) named() bool { return strings.HasSuffix(k.Table(), ".NAME") }
+
 // outer is the first part of the table's name.
 func (k Key) outer() string { return strings.TrimSuffix(k.Table(), ".NAME") }
 

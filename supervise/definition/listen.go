@@ -23,7 +23,7 @@ func (r *reader) listen(d *draft, raw any) {
 	tables, ok := raw.(map[string]any)
 	if !ok {
 		r.failed["listen"] = true
-		v.wrong("a table for each socket", listenHint(raw))
+		v.wrong("a table for each socket", listenHint("http", raw))
 		return
 	}
 	place := func(name string) string { return "listen" + pathSep + name }
@@ -40,7 +40,7 @@ func (r *reader) listen(d *draft, raw any) {
 			unnamed, r.failed["listen"] = true, true
 		case !isTable:
 			r.failed["listen"] = true
-			v.wrong("a table", listenHint(tables[name]))
+			v.wrong("a table", listenHint(name, tables[name]))
 		default:
 			r.socket(d, name, place(name), entries)
 		}
@@ -50,39 +50,65 @@ func (r *reader) listen(d *draft, raw any) {
 	}
 }
 
-// listenHint shows how a socket is written.
-func listenHint(raw any) string {
-	switch x := raw.(type) {
-	case []map[string]any:
-		return "write [listen.http], with a name for each"
-	case string:
-		return listenExample(x, "")
-	case int64:
-		return listenExample(strconv.FormatInt(x, 10), "")
+// listenHint shows how what stands in the place of a socket's table is written.
+func listenHint(name string, raw any) string {
+	if _, several := raw.([]map[string]any); several {
+		return "write [listen." + name + "], with a name of its own for each"
 	}
-	return `write [listen.http] and below it address = "127.0.0.1:5000"`
+	return "write [listen." + name + "] and below it address = " + strconv.Quote(ourAddress("", raw))
 }
 
-// listenExample shows how an address that another tool's file gives is written here. anyHost is what a port alone
-// means there, such as "[::]"; "" if that is not known.
-func listenExample(s, anyHost string) string {
-	lead := ""
-	if rest, ok := strings.CutPrefix(anyHost, "udp:"); ok {
-		lead, anyHost = "udp:", rest
+// listenExample shows how a key that another tool's file has is written here, for a socket. in is the table it stands in.
+func listenExample(k *Key, in, name string, raw any) string {
+	val := written(raw)
+	s, isString := raw.(string)
+	switch {
+	case k.In() == "address":
+		val = strconv.Quote(ourAddress(name, raw))
+	case isString && k.Type == "integer":
+		val = s
+	case isString && k.Type == "bool":
+		val = switchWord(s)
+	case isString:
+		val = tomlString(s)
+	}
+	switch {
+	case val == "":
+		return ""
+	case in == k.Table():
+		return "write " + k.In() + " = " + val
+	}
+	return "write [listen.http] and below it " + k.In() + " = " + val
+}
+
+// ourAddress is what another tool's file gives as an address, written as here. A port alone is every address for systemd
+// (systemd.socket(5)), by whose name it may be called.
+func ourAddress(name string, raw any) string {
+	s, _ := raw.(string)
+	if n, ok := raw.(int64); ok {
+		s = strconv.FormatInt(n, 10)
+	}
+	host, lead := "127.0.0.1", ""
+	switch strings.ToLower(name) {
+	case "listenstream":
+		host = "[::]"
+	case "listendatagram":
+		host, lead = "[::]", "udp:"
 	}
 	if port, ok := portNumber(s); ok {
-		s = cmp.Or(anyHost, "127.0.0.1") + ":" + port
+		s = host + ":" + port
 	}
-	ours := ""
-	switch network, address, wrong := parseAddress(lead + s); {
+	if strings.HasPrefix(s, "/") {
+		lead = ""
+	}
+	network, address, wrong := parseAddress(lead + s)
+	switch {
 	case wrong != nil:
-		ours = wrong.ours
-	case network == "tcp":
-		ours = address
-	default:
-		ours = network + ":" + address
+		return cmp.Or(wrong.ours, "127.0.0.1:5000")
+	case network != "tcp":
+		return network + ":" + address
 	}
-	return "write [listen.http] and below it address = " + strconv.Quote(cmp.Or(ours, "127.0.0.1:5000"))
+	return address
 }
 
 // socket decodes one [listen.NAME].

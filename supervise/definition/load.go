@@ -43,6 +43,7 @@ func LoadDirs(dirs []string, root bool, defaults Defaults) (defs []*Definition, 
 	}
 	defs, bad = loadAll(paths, root, defaults)
 	defs, bad = onlyMain(defs, bad)
+	sharedAddresses(defs)
 	return defs, bad, nil
 }
 
@@ -99,6 +100,7 @@ func LoadFiles(files []string, root bool, defaults Defaults) (defs []*Definition
 		}
 	}
 	defs, bad = onlyMain(defs, bad)
+	sharedAddresses(defs)
 	return defs, bad, nil
 }
 

@@ -9,6 +9,7 @@ import (
 type grammar struct {
 	valued string // names of options with a value, separated by spaces
 	bare   string // names of options without one
+	placed string // names of options that take the next word unless it is an option
 	// attached are the letters whose value may follow without a space: "-Ilib".
 	attached string
 	// passes says that what is not known goes elsewhere, with a value unless the next word is an
@@ -31,7 +32,7 @@ type given struct{ name, value string }
 // says. "--" ends the options.
 func (g grammar) read(args []string) options {
 	o := options{plain: true}
-	valued, bare := strings.Fields(g.valued), strings.Fields(g.bare)
+	valued, bare, placed := strings.Fields(g.valued), strings.Fields(g.bare), strings.Fields(g.placed)
 	for len(args) > 0 {
 		arg := args[0]
 		args = args[1:]
@@ -54,8 +55,10 @@ func (g grammar) read(args []string) options {
 		switch {
 		case slices.Contains(bare, name) && !has:
 		case slices.Contains(valued, name) && has:
-		case slices.Contains(valued, name) && len(args) > 0:
+		case slices.Contains(valued, name) && len(args) > 0,
+			slices.Contains(placed, name) && !has && len(args) > 0 && !strings.HasPrefix(args[0], "-"):
 			value, args = args[0], args[1:]
+		case slices.Contains(placed, name):
 		default:
 			o.plain = false
 			if g.passes && !has && len(args) > 0 && !strings.HasPrefix(args[0], "-") && !strings.HasPrefix(name, "disable-") && !strings.HasPrefix(name, "enable-") {
@@ -121,6 +124,7 @@ var pumaGrammar = grammar{
 	valued: "b bind C config control-url control-token dir e environment I include p port pidfile extra-runtime-dependencies R restart-cmd " +
 		"S state t threads w workers tag redirect-stdout redirect-stderr",
 	bare:     "no-config debug f fork-worker preload prune-bundler q quiet v log-requests s silent early-hints redirect-append no-redirect-append",
+	placed:   pumaAll,
 	attached: "bCeIpRStw",
 }
 

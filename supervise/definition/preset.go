@@ -13,7 +13,9 @@ type preset struct {
 	exits   []ExitMatch // ends after a stop that are no failure, beside exit status 0
 	// workers tells what its workers look like, by the command; nil = nothing is known.
 	workers func(invocation) Workers
-	private bool                                                             // it takes an inherited socket that its configuration does not name
+	private func(*Definition, invocation) bool                               // it takes an inherited socket that its configuration does not name; nil = it does not
+	alone   func(*Definition) string                                         // what to add to its command for that; nil = nothing would help
+	beside  func(*draft, invocation)                                         // notes what of its command cannot be beside held sockets; nil = nothing is known
 	counts  bool                                                             // a reload sets the number of its workers to that of its configuration
 	wraps   bool                                                             // it starts a server, whose workers are its grandchildren
 	look    func(*Definition, invocation) Server                             // see Server; nil = nothing is known
@@ -39,7 +41,7 @@ var presets = []preset{
 
 	// Net::Server's HUP replaces the workers, which load the application anew; QUIT lets busy
 	// workers finish, TERM cuts their requests (Starman::Server, Net::Server::PreFork).
-	{name: "starman", private: true,
+	{name: "starman", private: takesAll, beside: besideStarman,
 		signals: PresetSignals{Reload: syscall.SIGHUP, Graceful: syscall.SIGQUIT, ScaleUp: syscall.SIGTTIN, ScaleDown: syscall.SIGTTOU},
 		stop:    gracefully(syscall.SIGQUIT, syscall.SIGTERM), workers: starmanWorkers, look: lookStarman, check: checkStarman,
 		background: leaveOut(plackGrammar, "D", "daemonize"),
@@ -57,6 +59,7 @@ var presets = []preset{
 	{name: "start_server",
 		signals:    PresetSignals{Reload: syscall.SIGHUP, Graceful: syscall.SIGTERM},
 		wraps:      true,
+		beside:     takesNone("leave start_server out: the command behind its -- takes them"),
 		background: leaveOut(starterGrammar, "daemonize"),
 		known: []string{
 			"Its default --signal-on-hup=TERM cuts the requests of the old server: give --signal-on-hup=QUIT --signal-on-term=QUIT for Starman.",
@@ -66,7 +69,7 @@ var presets = []preset{
 		}},
 
 	// unicorn(1), SIGNALS.
-	{name: "unicorn", counts: true, private: true,
+	{name: "unicorn", counts: true, private: takesAll, beside: besideUnicorn,
 		signals: PresetSignals{Reload: syscall.SIGHUP, Graceful: syscall.SIGQUIT, ScaleUp: syscall.SIGTTIN, ScaleDown: syscall.SIGTTOU, Reopen: syscall.SIGUSR1, Upgrade: syscall.SIGUSR2},
 		stop:    gracefully(syscall.SIGQUIT, syscall.SIGTERM), workers: unicornWorkers, look: lookUnicorn, check: checkUnicorn,
 		background: leaveOut(unicornGrammar, "D", "daemonize"),
@@ -79,7 +82,7 @@ var presets = []preset{
 		}},
 
 	// QUIT and INT are its fast stops (docs.gunicorn.org, signal handling).
-	{name: "gunicorn", counts: true, private: true,
+	{name: "gunicorn", counts: true, private: takesAll, beside: besideGunicorn,
 		signals: PresetSignals{Reload: syscall.SIGHUP, Graceful: syscall.SIGTERM, ScaleUp: syscall.SIGTTIN, ScaleDown: syscall.SIGTTOU, Reopen: syscall.SIGUSR1, Upgrade: syscall.SIGUSR2},
 		stop:    gracefully(syscall.SIGTERM, syscall.SIGQUIT), workers: always(Workers{Depth: 1, Sign: Sign{Heartbeat: "wgunicorn-"}}),
 		look: lookGunicorn, check: withOption("--check-config", nil),
@@ -93,7 +96,7 @@ var presets = []preset{
 
 	// USR1 is the phased restart, HUP stops a puma without stdout_redirect. After its graceful
 	// stop it sends itself the TERM that it got (Puma::Launcher, raise_exception_on_sigterm).
-	{name: "puma",
+	{name: "puma", private: pumaPrivate, alone: pumaAlone, beside: besidePuma,
 		signals: PresetSignals{Reload: syscall.SIGUSR1, Graceful: syscall.SIGTERM, ScaleUp: syscall.SIGTTIN, ScaleDown: syscall.SIGTTOU},
 		stop:    gracefully(syscall.SIGTERM, syscall.SIGQUIT), exits: []ExitMatch{{Signal: syscall.SIGTERM}},
 		workers: always(Workers{Depth: 1, Sign: Sign{Thread: "puma srv"}, Solo: Sign{Thread: "puma srv"}, Keeps: true}),
@@ -106,7 +109,7 @@ var presets = []preset{
 
 	// TERM is a brutal reload unless --die-on-term is given; INT and QUIT cut requests, and no
 	// signal stops it gracefully (uwsgi-docs, Management).
-	{name: "uwsgi", counts: true,
+	{name: "uwsgi", counts: true, private: uwsgiPrivate, alone: uwsgiAlone, beside: besideUwsgi,
 		signals:    PresetSignals{Reload: syscall.SIGHUP},
 		stop:       gracefully(syscall.SIGINT, syscall.SIGQUIT),
 		workers:    always(Workers{Depth: 1, Sign: Sign{Catches: syscall.SIGUSR2}, Solo: Sign{Catches: syscall.SIGUSR2}}),
@@ -120,7 +123,7 @@ var presets = []preset{
 		}},
 
 	// php-fpm(8), SIGNALS. USR2 executes it anew in the same process.
-	{name: "php-fpm", counts: true,
+	{name: "php-fpm", counts: true, beside: besideFPM,
 		signals: PresetSignals{Reload: syscall.SIGUSR2, Graceful: syscall.SIGQUIT, Reopen: syscall.SIGUSR1},
 		stop:    gracefully(syscall.SIGQUIT, syscall.SIGTERM),
 		workers: always(Workers{Depth: 1, Sign: Sign{Title: "php-fpm: pool"}, Solo: Sign{Title: "php-fpm: master process"}}),
@@ -147,7 +150,7 @@ var presets = []preset{
 
 	// httpd.apache.org, Stopping and Restarting: USR1 is graceful, HUP cuts requests, WINCH is the
 	// graceful stop.
-	{name: "apache", counts: true,
+	{name: "apache", counts: true, beside: takesNone("leave the [listen] tables out"),
 		signals: PresetSignals{Reload: syscall.SIGUSR1, Graceful: syscall.SIGWINCH},
 		stop:    gracefully(syscall.SIGWINCH, syscall.SIGTERM),
 		workers: always(Workers{Depth: 1}), look: notRelative, check: withOption("-t", &apacheGrammar, "k"),

@@ -22,7 +22,11 @@ const wantURL = `want a path, such as "/health", or an URL, such as "http://127.
 
 // http takes what a readiness check asks for.
 func (v value) http(p *HTTP) {
-	s, ok := v.str(wantURL)
+	if _, isString := v.raw.(string); !isString {
+		v.wrong(strings.TrimPrefix(wantURL, "want "), "")
+		return
+	}
+	s, ok := v.str("")
 	if !ok {
 		return
 	}
@@ -294,9 +298,12 @@ func (d *draft) askable(r *reader) {
 	if d.has("ready.http") && h.Private() && !private && !r.failed["listen"] {
 		v := d.set["ready.http"]
 		elsewhere := fmt.Sprintf("write http = %q, with an address that is not held", "http://127.0.0.1:PORT"+h.Path)
-		if presetByName(d.Preset).private {
+		switch p := presetByName(d.Preset); {
+		case len(d.Listen) == 0 && p.private != nil:
 			v.fail("add a [listen] table, or "+elsewhere, "a path alone is asked at a generation's private socket, which there is only beside held sockets")
-		} else {
+		case len(d.Listen) > 0 && p.alone != nil:
+			v.fail("add "+p.alone(d.Definition)+" to the command, or "+elsewhere, "a path alone is asked at a generation's private socket, which %s takes only if it is told to", d.Preset)
+		default:
 			v.fail(elsewhere, "a path alone is asked at a generation's private socket, which a server with preset %q does not take", d.Preset)
 		}
 	}
@@ -315,7 +322,13 @@ func (d *draft) askable(r *reader) {
 	}
 	for key, e := range at {
 		i := slices.IndexFunc(d.Listen, func(s Socket) bool { return s.accepts(e) })
-		if i < 0 || !d.has(key) {
+		switch {
+		case !d.has(key):
+			continue
+		case i < 0 && d.Reload == ByReplace && !d.failed("reload"):
+			d.set[key].warn("write workers = true in its place, or another probe", "in a replacement the old generation answers there, so it proves nothing of the new one")
+			continue
+		case i < 0:
 			continue
 		}
 		hint := "write workers = true in its place"

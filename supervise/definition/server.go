@@ -86,7 +86,10 @@ type Server struct {
 
 // Private reports whether the service's server takes an inherited socket that its own configuration
 // does not name. Each generation then gets one more than those of [listen], at which it alone can be asked.
-func (d *Definition) Private() bool { return presetByName(d.Preset).private && len(d.Listen) > 0 }
+func (d *Definition) Private() bool {
+	p := presetByName(d.Preset)
+	return p.private != nil && len(d.Listen) > 0 && p.private(d, invoked(d.Command, d.Preset))
+}
 
 // Counts reports whether a reload sets the number of the server's workers to what its own
 // configuration says, so that there may be more or fewer of them after it.

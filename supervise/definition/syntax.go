@@ -142,7 +142,11 @@ func (r *reader) unquoted(from int, line string, m []int) {
 			k, hint = foreign("", key)
 		}
 		if hint != "" || k != nil {
-			r.note(span{from + m[4], from + m[5]}, false, fmt.Sprintf("unknown key %q", key), rewrite(k, hint, val))
+			line := rewrite(k, hint, val)
+			if k != nil && k.named() && hint != "" {
+				line = rewritten(hint) + listenExample(k, "", key, val)
+			}
+			r.note(span{from + m[4], from + m[5]}, false, fmt.Sprintf("unknown key %q", key), line)
 			return
 		}
 		k = &Key{Name: key}

@@ -64,7 +64,7 @@ var whoKeys = []Key{
 		get: func(d *Definition) any { return d.WorkingDirectory }},
 	{Name: "environment", Type: "table of strings", Default: "{}", Supported: true,
 		Doc: "Variables of the service. They win over environment-files, these over the user's HOME USER LOGNAME SHELL, these over what is inherited. " +
-			"Last, gsv sets GSV_SERVICE, GSV_INSTANCE, GSV_INSTANCES and GSV_GENERATION itself.",
+			"Last, gsv sets GSV_SERVICE, GSV_INSTANCE, GSV_INSTANCES and GSV_GENERATION itself, and the variables of held sockets and of ready.notify.",
 		Systemd: "Environment", Other: "env envs",
 		set: func(d *draft, v value) { v.environment(&d.Environment) },
 		get: func(d *Definition) any { return d.Environment }},
@@ -75,7 +75,7 @@ var whoKeys = []Key{
 		set: func(d *draft, v value) { v.environmentFiles(&d.EnvironmentFiles) },
 		get: func(d *Definition) any { return d.EnvironmentFiles }},
 	{Name: "inherit-environment", Type: "bool, or array of names", Default: "PATH LANG LC_* TZ; as PID 1 and with -- true", Supported: true,
-		Doc:     "What the service gets of gsv's own environment: all, nothing, or the variables named; `*` in a name stands for any characters. NOTIFY_SOCKET, LISTEN_* and WATCHDOG_* are meant for gsv and never passed on.",
+		Doc:     "What the service gets of gsv's own environment: all, nothing, or the variables named; `*` in a name stands for any characters. NOTIFY_SOCKET, LISTEN_*, SERVER_STARTER_* and WATCHDOG_* are meant for gsv and never passed on.",
 		Systemd: "PassEnvironment UnsetEnvironment", Other: "keep-env clear_env copy_env",
 		set: func(d *draft, v value) { v.inherit(&d.Inherit) },
 		get: func(d *Definition) any { return []any{d.Inherit.All, strings.Join(d.Inherit.Names, " ")} }},

@@ -41,7 +41,7 @@ var readyKeys = []Key{
 			return []any{sortedPairs(d.Ready.Headers), host}
 		}},
 	{Name: "ready.exec", Type: "array, or a string", Supported: true, Live: true,
-		Doc: "The service is ready when this command succeeds. It is written as command is, and runs as the service's user, in its directory and with its environment, GSV_GENERATION being that of the run which is asked.",
+		Doc: "The service is ready when this command succeeds. It is written as command is, and runs as the service's user, in its directory and with its environment, and those of the run which is asked: GSV_GENERATION, and GSV_PRIVATE, the HOST:PORT of its private socket if it has one.",
 		set: func(d *draft, v value) { v.argv(&d.Ready.Exec) },
 		get: func(d *Definition) any { return d.Ready.Exec }},
 	{Name: "ready.notify", Type: "bool", Default: `true with type = "notify"`, Supported: true,

@@ -20,7 +20,11 @@ func (r *reader) unknownKey(table, name, where string, raw any) {
 		return
 	}
 	text := fmt.Sprintf("unknown key %q", name)
-	if table != "" {
+	switch {
+	case strings.HasSuffix(table, ".NAME"):
+		header := strings.Split(where, pathSep)
+		text += " in [" + visible(strings.Join(header[:len(header)-1], ".")) + "]"
+	case table != "":
 		text += " in [" + table + "]"
 	}
 	k, hint := meant(table, name, raw)
@@ -78,12 +82,14 @@ func meant(in, name string, raw any) (*Key, string) {
 		return k, fmt.Sprintf("%q belongs to the top of the file: move it above all headers, for what is below [%s] is part of that", ours, in)
 	}
 	if k, hint := foreign(in, name); hint != "" {
-		if line := example(k, raw); line != "" {
+		if line := example(k, in, name, raw); line != "" {
 			hint = rewritten(hint) + line
 		}
 		return k, hint
 	}
-	if k := inAnyTable(ours); k != nil {
+	if k := inAnyTable(ours); k != nil && k.named() {
+		return k, "it belongs into a table: write it below a header [listen.http], with a name of your choice"
+	} else if k != nil {
 		return k, fmt.Sprintf("it belongs into a table: write it below a header [%s], or as %s", k.Table(), k.Name)
 	}
 	var here []string
@@ -159,9 +165,12 @@ func rewritten(hint string) string {
 }
 
 // example shows a foreign value in our form, where it is plain how; else "".
-func example(k *Key, raw any) string {
-	if k == nil || !k.Supported {
+func example(k *Key, in, name string, raw any) string {
+	switch {
+	case k == nil || !k.Supported:
 		return ""
+	case k.named():
+		return listenExample(k, in, name, raw)
 	}
 	switch x := raw.(type) {
 	case bool: // supervisord's autorestart

@@ -41,8 +41,11 @@ func (v value) wrong(want, hint string) {
 
 // write is the hint to write the key with this value, which is in TOML.
 func (v value) write(toml string) string {
-	if v.item {
+	switch {
+	case v.item:
 		return "write " + toml
+	case v.row != nil && v.row.named(): // as it stands below [listen.http]
+		return "write " + v.row.In() + " = " + toml
 	}
 	return "write " + v.name + " = " + toml
 }
