@@ -54,7 +54,7 @@ func (s *Supervisor) launch(svc *service, gen int) {
 		}
 		b, err := s.prepare(d, gen)
 		if err == nil {
-			err = b.bind(d, gen, held)
+			err = b.bind(d, gen, alone, held)
 		}
 		s.report(func() { s.inTurn(func() { s.launchWith(svc, gen, b, err) }) })
 	}()

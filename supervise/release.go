@@ -137,7 +137,10 @@ func placeOf(d *definition.Definition, server definition.Server, pid int, from *
 	if d.WorkingDirectory == "" {
 		return p
 	}
-	today, err := filepath.EvalSymlinks(d.WorkingDirectory)
+	today, err := filepath.Abs(d.WorkingDirectory) // a relative one counts from gsv's own
+	if err == nil {
+		today, err = filepath.EvalSymlinks(today)
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		p.why = "its working-directory " + d.WorkingDirectory + " does not exist"

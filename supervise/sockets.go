@@ -41,8 +41,8 @@ func addressOf(sock definition.Socket) string {
 }
 
 // bind makes the sockets that a start needs and that are not held yet, and has
-// them in b.bound. It may take long.
-func (b *birth) bind(d *definition.Definition, gen int, held map[string]*listen.Socket) error {
+// them in b.bound. alone: no other process has them. It may take long.
+func (b *birth) bind(d *definition.Definition, gen int, alone bool, held map[string]*listen.Socket) error {
 	if len(d.Listen) == 0 {
 		return nil
 	}
@@ -67,8 +67,10 @@ func (b *birth) bind(d *definition.Definition, gen int, held map[string]*listen.
 		if err != nil {
 			return fmt.Errorf("[listen.%s]: %w", sock.Name, err)
 		}
-		if d.Preset == "nginx" { // it does not set it on what it inherits, and waits in accept(2) for a connection that another took
-			err = nonblocking(held[spec.String()], b.bound[spec.String()])
+		// nginx does not set it on what it inherits, and waits in accept(2) for a connection that another took; Net::Server and
+		// php-fpm want it clear; the others set it.
+		if nginx := d.Preset == "nginx"; nginx || alone {
+			err = nonblocking(nginx, held[spec.String()], b.bound[spec.String()])
 		}
 		if err != nil {
 			return fmt.Errorf("[listen.%s]: %w", sock.Name, err)
@@ -87,15 +89,15 @@ func (b *birth) bind(d *definition.Definition, gen int, held map[string]*listen.
 	return nil
 }
 
-// nonblocking sets O_NONBLOCK on what all processes share of a socket.
-func nonblocking(socks ...*listen.Socket) error {
+// nonblocking sets or clears O_NONBLOCK on what all processes share of a socket.
+func nonblocking(is bool, socks ...*listen.Socket) error {
 	for _, sock := range socks {
 		if sock == nil {
 			continue
 		}
 		raw, err := sock.File().SyscallConn()
 		if err == nil {
-			err = raw.Control(func(fd uintptr) { err = unix.SetNonblock(int(fd), true) })
+			err = raw.Control(func(fd uintptr) { err = unix.SetNonblock(int(fd), is) })
 		}
 		if err != nil {
 			return err
@@ -205,6 +207,10 @@ func (s *Supervisor) trimSockets(svc *service) {
 }
 
 func (s *Supervisor) letGo(svc *service, address string) {
+	// Nobody is to be accepted from now on, though the guardian still has to close it.
+	if raw, err := svc.sockets[address].File().SyscallConn(); err == nil {
+		raw.Control(func(fd uintptr) { unix.Shutdown(int(fd), unix.SHUT_RDWR) })
+	}
 	if err := svc.sockets[address].Remove(); err != nil {
 		s.say(svc.name + ": " + err.Error())
 	}

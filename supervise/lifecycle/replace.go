@@ -61,7 +61,8 @@ func (m *machine) decide() {
 		return
 	}
 	answered := rl.Answered || m.p.ByWorkers
-	settled := !m.p.Workers || !m.p.Probe || rl.Solo || rl.Crew.Steady(m.now, m.p.MinUptime)
+	solo := rl.Solo && m.now.Sub(t.Since) >= m.p.MinUptime
+	settled := !m.p.Workers || !m.p.Probe || solo || rl.Crew.Steady(m.now, m.p.MinUptime)
 	if answered && settled {
 		t.Phase, t.Deadline = Running, time.Time{}
 		m.promote(t)
