@@ -69,6 +69,9 @@ func listenExample(k *Key, in, name string, raw any) string {
 		val = s
 	case isString && k.Type == "bool":
 		val = switchWord(s)
+	case isString && k.In() == "owner" && strings.Contains(s, ":"): // supervisord's user:group
+		owner, group, _ := strings.Cut(s, ":")
+		val = tomlString(owner) + ", and group = " + tomlString(group)
 	case isString:
 		val = tomlString(s)
 	}
