@@ -189,7 +189,7 @@ func (s *Supervisor) notified(svc *service, gen int, r *run, m notify.Message, b
 		}
 	}
 	if m.MainPid != 0 && m.MainPid != r.pid {
-		s.toldMainPid(svc, gen, r, m.MainPid)
+		s.toldMainPid(svc, gen, r, m.MainPid, by)
 	}
 	if m.Extend > 0 {
 		s.step(svc, lifecycle.Extend{Gen: gen, Until: now().Add(m.Extend)})
@@ -200,10 +200,11 @@ func (s *Supervisor) notified(svc *service, gen int, r *run, m notify.Message, b
 	s.toldWatchdog(svc, r, m)
 }
 
-// toldMainPid takes in which process a run says is its main process.
-func (s *Supervisor) toldMainPid(svc *service, gen int, r *run, pid int) {
+// toldMainPid takes in which process a run says is its main process: the one that
+// says so, which was found to be its own, or another one of it.
+func (s *Supervisor) toldMainPid(svc *service, gen int, r *run, pid, by int) {
 	line, err := notify.Sender{Pid: pid}.Line()
-	if g, is := svc.speaker(line); err != nil || is != r || g != gen {
+	if g, is := svc.speaker(line); err != nil || pid != by && (is != r || g != gen) {
 		s.event(status.Event{Service: svc.name, Kind: "notify", Text: fmt.Sprintf("it names %d as its main process, which is none of its own", pid), Pid: pid})
 		return
 	}
