@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gsv/supervise/lifecycle"
+	"gsv/supervise/probe"
 	"gsv/supervise/procfs"
 	"gsv/supervise/status"
 )
@@ -159,6 +161,9 @@ func (s *Supervisor) wakeLeaving(svc *service, rl *lifecycle.Reload) {
 	s.due.add(now().Add(deafAfter), nil, func() {
 		if is := svc.state.Reload; is != nil && is.Op == rl.Op && is.Stage == lifecycle.Taken && svc.def.Workers.Deaf {
 			s.wake(svc, rl.Old)
+			if old := svc.runs[rl.Gen]; old != nil && old.private != "" { // one that waits in select(2) is woken by a connection
+				go probe.Connect(context.Background(), "tcp", old.private, deafAfter)
+			}
 			s.wakeLeaving(svc, rl)
 		}
 	})

@@ -21,6 +21,7 @@ type deployed struct {
 	release func(n int) (name, content string) // the file whose rename puts a release into place
 
 	races int // how many requests one deploy may cost by the server's own fault, whoever sends the signal
+	stops int // the same of a graceful stop, while another generation serves
 }
 
 // The application is the same in each language. It reads its release when it is loaded, which takes 0.3 s.
@@ -118,7 +119,7 @@ var deployedServers = []deployed{
 	{name: "gunicorn", reload: "HUP", release: releaseFile,
 		command: []string{"gunicorn", "-b", "ADDR", "-w", strconv.Itoa(deployWorkers), "--chdir", "DIR", "app:app"},
 		files:   map[string]string{"app.py": wsgi}},
-	{name: "puma", reload: "USR1", release: releaseFile,
+	{name: "puma", reload: "USR1", stops: 1, release: releaseFile,
 		command: []string{"puma", "-C", "DIR/puma.rb", "-e", "production", "DIR/config.ru"},
 		files: map[string]string{"config.ru": rack,
 			"puma.rb": "directory 'DIR'\nbind 'tcp://ADDR'\nworkers 3\nthreads 1, 4\n"}},

@@ -27,7 +27,11 @@ func Environ(passed []Passed, gen int) []string {
 		starter = append(starter, p.Address+"="+fd)
 		nginx = append(nginx, fd+";")
 		if p.Network != "udp" {
-			fpm = append(fpm, p.Address+"="+fd)
+			address := p.Address
+			if p.Network == "tcp" { // IPv6 without brackets
+				address = strings.NewReplacer("[", "", "]", "").Replace(address)
+			}
+			fpm = append(fpm, address+"="+fd)
 		}
 	}
 	n := strconv.Itoa(len(passed))

@@ -9,8 +9,7 @@ import (
 )
 
 // Accepting tells whether the main thread of a process waits for a connection
-// right now: in accept(2), in flock(2) for its turn to do so, or in select(2), as
-// one that listens on several sockets. It takes the
+// right now: in accept(2), or in flock(2) for its turn to do so. It takes the
 // right to trace the process; false where that is missing.
 func Accepting(pid int) bool {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/syscall", pid)) // proc_pid_syscall(5)
@@ -21,5 +20,5 @@ func Accepting(pid int) bool {
 	if n, _ := fmt.Sscanf(strings.TrimSpace(string(text)), "%d", &number); n != 1 {
 		return false // "running"
 	}
-	return number == unix.SYS_ACCEPT || number == unix.SYS_ACCEPT4 || number == unix.SYS_FLOCK || number == unix.SYS_PSELECT6
+	return number == unix.SYS_ACCEPT || number == unix.SYS_ACCEPT4 || number == unix.SYS_FLOCK
 }
