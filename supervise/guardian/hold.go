@@ -10,7 +10,7 @@ import (
 // Hold has the guardian keep f open under a name, instead of what it kept under it before, until Unhold: whatever happens to supervisors.
 // It is known before any Start that comes after it. f stays the caller's, who may close it at once. The guardian keeps the file description:
 // it neither reads nor changes anything of it. Of a name, no more than 1024 bytes, nothing is understood; a longer one is not held.
-// Where the guardian or we are out of descriptors, nothing is held under the name, and the guardian says so on its standard error.
+// A closed f, or nil, is an Unhold. If the guardian is out of descriptors, it says so on its standard error, and what it kept before stays.
 func (c *Client) Hold(name string, f *os.File) {
 	if len(name) > maxKey {
 		return
@@ -49,12 +49,13 @@ func unpolled(fd int, name string) *os.File {
 	return f
 }
 
-// hold keeps the file of q. If it was lost, what was there before is no longer what the supervisor means either.
+// hold keeps the file of q. If that was lost, what is there already may well be the same: a new supervisor holds again what it was handed.
 func (g *guardian) hold(q request) {
-	g.unhold(q.key)
 	if q.lost {
 		g.say("cannot hold " + strconv.Quote(q.key) + ": too many open files")
+		return
 	}
+	g.unhold(q.key)
 	if len(q.files) == 0 {
 		return
 	}

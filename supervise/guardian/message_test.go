@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"io"
 	"reflect"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -17,6 +20,10 @@ var messages = []message{
 	{kind: kindStart, flags: flagSpecFile, files: 7, split: 3, key: "web", n: 1<<64 - 1, body: []byte("spec")},
 	{kind: kindArm, files: 255, split: 255, key: "web", body: []byte("spec")},
 	{kind: kindDisarm, key: "web", n: 7},
+	{kind: kindStart, files: 2, split: 1, status: 2, body: []byte{0, 2, 's'}},
+	{kind: kindHold, files: 1, key: "web 127.0.0.1:80"},
+	{kind: kindUnhold},
+	{kind: kindHeld, files: 1, key: "\x00\xff"},
 	{kind: kindEnded, flags: flagNext | flagLeft | flagUnknown, pid: -1, num: 5, at: -6, status: 0xffffffff, failure: spawn.Failure{Step: spawn.StepExec, Errno: 65535}, key: strings.Repeat("k", maxKey)},
 }
 
@@ -136,6 +143,64 @@ func TestUnreadMessagesDoNotReset(t *testing.T) {
 	if _, _, _, err := a.receive(); err != io.EOF {
 		t.Fatalf("%v, want the end", err)
 	}
+}
+
+// An ordinary user may have no more files on their way than its limit is: what is over goes without.
+func TestTooManyFilesOnTheirWay(t *testing.T) {
+	a, b := socketpair(t)
+	many := make([]int, 200) // of fd 0
+	first := message{kind: kindHold, files: uint8(len(many))}
+	if err := a.send(first.append(nil), many); err != nil {
+		t.Fatal(err)
+	}
+	var sent error
+	asOrdinaryUser(t, 100, func() { sent = a.trySend((&message{kind: kindHold, files: 1}).append(nil), []int{0}) })
+	if sent != nil {
+		t.Fatal(sent)
+	}
+	if _, files, lost, err := b.receive(); len(files) != len(many) || lost || err != nil {
+		t.Errorf("%d files, %v, %v, want %d", len(files), lost, err, len(many))
+	} else {
+		closeAll(files)
+	}
+	if m, files, lost, err := b.receive(); m.kind != kindHold || len(files) != 0 || !lost || err != nil {
+		t.Errorf("%+v, %d files, %v, %v, want it to be noticed that one is lost", m, len(files), lost, err)
+	}
+}
+
+// asOrdinaryUser runs f without the capabilities that lift the limit, which is files.
+func asOrdinaryUser(t *testing.T, files uint64, f func()) {
+	t.Helper()
+	const sysAdmin, sysResource = 21, 24
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with its capabilities
+		head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		var sets [2]unix.CapUserData
+		if err := unix.Capget(&head, &sets[0]); err != nil {
+			t.Error(err)
+			return
+		}
+		sets[0].Effective &^= 1<<sysAdmin | 1<<sysResource
+		if err := unix.Capset(&head, &sets[0]); err != nil {
+			t.Error(err)
+			return
+		}
+		var before unix.Rlimit
+		if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
+			t.Error(err)
+			return
+		}
+		set := func(r unix.Rlimit) { // not by the syscall package, which hands on what it was told
+			if _, _, errno := unix.RawSyscall6(unix.SYS_PRLIMIT64, 0, unix.RLIMIT_NOFILE, uintptr(unsafe.Pointer(&r)), 0, 0, 0); errno != 0 {
+				t.Error(errno)
+			}
+		}
+		set(unix.Rlimit{Cur: files, Max: before.Max})
+		defer set(before)
+		f()
+	})
+	wg.Wait()
 }
 
 func TestReceiveRefusesGarbage(t *testing.T) {

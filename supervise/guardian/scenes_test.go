@@ -21,12 +21,14 @@ var scenes = map[string]func(*scene){
 	"adopt": sceneAdopt, "adoptown": sceneAdoptOwn, "storm": sceneStorm, "orphans": sceneOrphans,
 	"armed": sceneArmed, "armedcrowd": sceneArmedCrowd, "armedfiles": sceneArmedFiles, "armedalone": sceneArmedAlone,
 	"armedexit": sceneArmedExit, "armedterm": sceneArmedTerm, "armedstorm": sceneArmedStorm, "armedkill": sceneArmedKill,
-	"holes": sceneHoles, "holds": sceneHolds, "group": sceneGroup, "groupkill": sceneGroupKill, "generations": sceneGenerations,
-	"bench": sceneBench, "benchcrash": sceneBenchCrash, "benchmain": sceneBenchMain, "bench1000": sceneBenchThousand,
+	"holes": sceneHoles, "holds": sceneHolds, "group": sceneGroup, "groupkill": sceneGroupKill,
+	"heldlistener": sceneHeldListener, "heldorder": sceneHeldOrder, "heldfew": sceneHeldFew, "heldshort": sceneHeldShort, "heldstorm": sceneHeldStorm,
+	"generations": sceneGenerations,
+	"bench":       sceneBench, "benchcrash": sceneBenchCrash, "benchmain": sceneBenchMain, "bench1000": sceneBenchThousand,
 }
 
 // early is what a supervisor does before it dials.
-var early = map[string]func(){"aside": earlyAside, "armedalone": earlyArmedAlone}
+var early = map[string]func(){"aside": earlyAside, "armedalone": earlyArmedAlone, "heldfew": earlyHeldFew}
 
 func TestStatus(t *testing.T) { play(t, nil, "status").end(5) }
 

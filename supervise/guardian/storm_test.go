@@ -27,13 +27,13 @@ func TestSupervisorKilledWithFewPids(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("needs root, for a pid namespace")
 	}
-	if !pidMaxIsOurs(t) {
+	if !kernelSince(t, 6, 14) {
 		t.Skip("needs Linux 6.14: before, pid_max is the whole machine's")
 	}
 	storm(t, []string{"TEST_NAMESPACE=1", "TEST_PID_MAX=420"})
 }
 
-func pidMaxIsOurs(t *testing.T) bool {
+func kernelSince(t *testing.T, wantMajor, wantMinor int) bool {
 	t.Helper()
 	var u unix.Utsname
 	if err := unix.Uname(&u); err != nil {
@@ -43,7 +43,7 @@ func pidMaxIsOurs(t *testing.T) bool {
 	if _, err := fmt.Sscanf(unix.ByteSliceToString(u.Release[:]), "%d.%d", &major, &minor); err != nil {
 		t.Fatal(err)
 	}
-	return major > 6 || major == 6 && minor >= 14
+	return major > wantMajor || major == wantMajor && minor >= wantMinor
 }
 
 func storm(t *testing.T, env []string) {
