@@ -71,8 +71,8 @@ func heirSignal(n uint64) unix.Signal {
 
 // stormFamily is a process that says which one it has started, and ends with 5, or stays, or waits for it and ends with 6.
 func stormFamily(dir string, n uint64) *spawn.Spec {
-	then := [...]string{"exit 5", `echo >"$1.fifo"; exec sleep 1000`, `echo >"$1.fifo"; wait $heir; exit 6`}
-	return sh(`trap "" PIPE; sleep 1000 & heir=$!; echo $heir >"$1~"; mv "$1~" "$1.heir"; `+then[n%3], familyName(dir, "old", n))
+	then := [...]string{"exit 5", "exec sleep 1000", "wait $heir; exit 6"}
+	return sh(`sleep 1000 3<&- & heir=$!; echo $heir >"$1~"; mv "$1~" "$1.heir"; echo >&3; `+then[n%3], familyName(dir, "old", n))
 }
 
 // A heldStory is what a supervisor of the storm knows.
@@ -80,11 +80,10 @@ type heldStory struct {
 	*scene
 	dir   string
 	ended map[run]bool
-	fifos map[uint64]*os.File // which say that there is an heir; open as long as somebody may write
 }
 
 func sceneHeldStorm(s *scene) {
-	h := &heldStory{s, s.args[0], map[run]bool{}, map[uint64]*os.File{}}
+	h := &heldStory{s, s.args[0], map[run]bool{}}
 	fmt.Println("new")
 	s.Serving()
 	if s.deaths == 0 {
@@ -206,10 +205,20 @@ func (h *heldStory) begin(n uint64) {
 	h.Hold(fmt.Sprint(n), f)
 	f.Close()
 	if !h.ended[run{"old", n}] {
-		h.Start("old", n, stormFamily(h.dir, n), []File{std()[0], std()[2], std()[2]}, nil)
+		stderr := std()[2] // not what the stage reads to its end
+		h.Start("old", n, stormFamily(h.dir, n), []File{stderr, stderr, stderr, {File: h.fifo(n)}}, nil)
 	} else if !h.ended[run{"heir", n}] {
 		h.adopt(n)
 	}
+}
+
+// fifo is what tells that there is an heir.
+func (h *heldStory) fifo(n uint64) *os.File {
+	f, err := os.OpenFile(familyName(h.dir, "old", n)+".fifo", os.O_RDWR, 0)
+	if err != nil {
+		h.fail("%v", err)
+	}
+	return f
 }
 
 func (h *heldStory) started(e Started) {
@@ -229,17 +238,12 @@ func (h *heldStory) started(e Started) {
 // adopt adopts the heir of a family.
 func (h *heldStory) adopt(n uint64) {
 	name := familyName(h.dir, "old", n)
-	if n%3 != 0 && h.fifos[n] == nil {
-		f, err := os.OpenFile(name+".fifo", os.O_RDWR, 0)
-		if err != nil {
+	if _, err := os.Stat(name + ".heir"); err != nil {
+		fifo := h.fifo(n)
+		if _, err := fifo.Read(make([]byte, 1)); err != nil {
 			h.fail("%v", err)
 		}
-		h.fifos[n] = f
-		if _, err := os.Stat(name + ".heir"); err != nil {
-			if _, err := f.Read(make([]byte, 1)); err != nil {
-				h.fail("%v", err)
-			}
-		}
+		fifo.Close()
 	}
 	b, err := os.ReadFile(name + ".adopt")
 	if err != nil {
@@ -275,9 +279,5 @@ func (h *heldStory) recordEnd(e Ended) {
 	h.Ack(e.Key, e.N)
 	if e.Key == "old" && e.N%3 == 0 && first && !h.ended[run{"heir", e.N}] {
 		h.adopt(e.N)
-	}
-	if f := h.fifos[e.N]; e.Key == "old" && f != nil {
-		f.Close() // nobody writes any more
-		delete(h.fifos, e.N)
 	}
 }
