@@ -310,13 +310,26 @@ func (s *server) line(text string) {
 // told just as its connection ends, or just before it waits for the next, forgets it, and takes one connection more.
 func (s *server) endedBusy(old []int) {
 	s.t.Helper()
-	for deadline := time.Now().Add(patience); anyAlive(old) && time.Now().Before(deadline); {
+	s.askWhile(func() bool { return anyAlive(old) })
+	for _, pid := range old {
+		ended(s.t, pid)
+	}
+}
+
+// FewerBusy is endedBusy for one of them.
+func (s *server) fewerBusy(old []int) {
+	s.t.Helper()
+	s.askWhile(func() bool { return allAlive(old) })
+	ended(s.t, old...)
+}
+
+// AskWhile makes connections as long as they are wanted, and patience allows.
+func (s *server) askWhile(wanted func() bool) {
+	s.t.Helper()
+	for deadline := time.Now().Add(patience); wanted() && time.Now().Before(deadline); {
 		c := s.dial()
 		_, _ = ask(c, "/")
 		c.Close()
-	}
-	for _, pid := range old {
-		ended(s.t, pid)
 	}
 }
 
