@@ -121,6 +121,7 @@ func TestUntap(t *testing.T) {
 		r.write(child, "one\n")
 		r.sync(key)
 		r.Untap(key)
+		r.sync(key) // the thread knows
 		r.write(child, "two\n")
 		r.sync(key)
 		if got := s.all(); !slices.Equal(got, []string{"one"}) {
