@@ -31,7 +31,7 @@ type crew struct {
 	queued  time.Time                 // when it was last counted how many connections wait to be accepted
 	queue   int                       // and how many did
 	steady  int                       // how many there were when all was last well
-	surveys []func(sight)             // wait for workers that have settled
+	surveys []crewSurvey              // wait for workers that have settled
 	wake    time.Time                 // when old ones that have not taken note of their signal are looked for again
 	ends    []time.Time               // of workers, that were no good ends
 	died    int                       // workers that ended badly before they had settled, since all was last well
@@ -233,11 +233,7 @@ func (s *Supervisor) saw(svc *service, seen sight) {
 		len(seen.workers) == 0 && t.Sub(c.began) > settle
 	settled := c.seen.Settled(t, settle) > 0 || svc.def.Workers.Depth == 0 || seen.solo || len(seen.workers) == 0 && t.Sub(c.began) > settle
 	if len(c.surveys) > 0 && (settled || svc.state.Ailing != "" || t.Sub(c.began) > settleWait) {
-		surveys := c.surveys
-		c.surveys = nil
-		for _, survey := range surveys {
-			survey(seen)
-		}
+		s.tellSurveys(svc, seen, t)
 	}
 	if svc.crew != c {
 		return
@@ -258,6 +254,27 @@ func (s *Supervisor) saw(svc *service, seen sight) {
 	c.looking = false
 	if svc.crew == c {
 		s.planLook(svc, seen)
+	}
+}
+
+// A crewSurvey waits for what a look sees.
+type crewSurvey struct {
+	tell  func(sight)
+	since time.Time
+	exact bool // how many there are to be is asked: some that have just ended may be about to be replaced
+}
+
+// tellSurveys tells those who asked, and can be told already.
+func (s *Supervisor) tellSurveys(svc *service, seen sight, t time.Time) {
+	c, settle := svc.crew, svc.policy.MinUptime
+	surveys := c.surveys
+	c.surveys = nil
+	for _, survey := range surveys {
+		if survey.exact && c.seen.Died == 0 && !c.seen.Steady(t, settle) && svc.state.Ailing == "" && t.Sub(survey.since) < 2*settle {
+			c.surveys = append(c.surveys, survey)
+			continue
+		}
+		survey.tell(seen)
 	}
 }
 

@@ -102,11 +102,11 @@ func (s *Supervisor) surveyWorkers(svc *service, e lifecycle.Survey, ev lifecycl
 		svc.crew = newCrew(e.Gen)
 	}
 	c := svc.crew
-	c.surveys = append(c.surveys, func(seen sight) {
+	c.surveys = append(c.surveys, crewSurvey{since: now(), exact: e.Scale != 0, tell: func(seen sight) {
 		ev.Workers = seen.workers
 		ev.Need, ev.Crew, ev.Steady = c.need(seen, svc), c.seen, c.steady
 		s.step(svc, ev)
-	})
+	}})
 	if c.looking {
 		c.again = true
 	} else {
