@@ -141,7 +141,13 @@ func (s *Supervisor) watchReady(svc *service, gen int, fresh bool) {
 		})
 	}
 	go func() {
-		if a.ask(ctx, s.done, func(saw string) { report(func() { r.saw = saw }) }) {
+		if a.ask(ctx, s.done, func(saw string) {
+			report(func() {
+				if !svc.ending(gen) { // what one that is being ended does is not why
+					r.saw = saw
+				}
+			})
+		}) {
 			report(func() { s.proven(svc, gen, r) })
 		}
 	}()
