@@ -69,36 +69,51 @@ func (d *Definition) account() (account, error) {
 	if d.User == "" {
 		return account{Credentials: Credentials{UID: uint32(os.Getuid()), GID: uint32(os.Getgid())}}, nil
 	}
-	fail := func(why string) (account, error) {
-		return account{}, fmt.Errorf("cannot run %s as user %q: %s", d.Name, d.User, why)
+	a, err := lookUser(d.User)
+	if err != nil {
+		return account{}, fmt.Errorf("cannot run %s as user %q: %w", d.Name, d.User, err)
 	}
-	id, numErr := strconv.ParseUint(d.User, 10, 32)
+	return a, nil
+}
+
+// lookUser looks a user up by name or id.
+func lookUser(name string) (account, error) {
+	id, numErr := strconv.ParseUint(name, 10, 32)
 	lookup := user.Lookup
 	if numErr == nil {
 		lookup = user.LookupId
 	}
-	u, err := lookup(d.User)
+	u, err := lookup(name)
 	var noID user.UnknownUserIdError
 	var noName user.UnknownUserError
 	switch {
 	case errors.As(err, &noID):
-		return account{Credentials: Credentials{UID: uint32(id), Name: d.User}, noGroup: true}, nil
+		return account{Credentials: Credentials{UID: uint32(id), Name: name}, noGroup: true}, nil
 	case errors.As(err, &noName):
-		return fail("there is no such user")
+		return account{}, errors.New("there is no such user")
 	case err != nil:
-		return fail(err.Error())
+		return account{}, err
 	}
 	uid, err1 := strconv.ParseUint(u.Uid, 10, 32)
 	gid, err2 := strconv.ParseUint(u.Gid, 10, 32)
 	if err := errors.Join(err1, err2); err != nil {
-		return fail("its entry in the user database is broken: " + err.Error())
+		return account{}, fmt.Errorf("its entry in the user database is broken: %w", err)
 	}
 	return account{Credentials: Credentials{UID: uint32(uid), GID: uint32(gid),
 		Name: u.Username, Home: u.HomeDir, Shell: shellOf(u.Username)}}, nil
 }
 
-// group looks a group up.
+// group looks up a group that the service is to run as.
 func (d *Definition) group(name string) (uint32, error) {
+	gid, err := lookGroup(name)
+	if err != nil {
+		return 0, fmt.Errorf("cannot run %s as group %q: %w", d.Name, name, err)
+	}
+	return gid, nil
+}
+
+// lookGroup looks a group up by name or id.
+func lookGroup(name string) (uint32, error) {
 	if id, err := strconv.ParseUint(name, 10, 32); err == nil {
 		return uint32(id), nil
 	}
@@ -106,13 +121,13 @@ func (d *Definition) group(name string) (uint32, error) {
 	var unknown user.UnknownGroupError
 	switch {
 	case errors.As(err, &unknown):
-		return 0, fmt.Errorf("cannot run %s as group %q: there is no such group", d.Name, name)
+		return 0, errors.New("there is no such group")
 	case err != nil:
-		return 0, fmt.Errorf("cannot run %s as group %q: %w", d.Name, name, err)
+		return 0, err
 	}
 	id, err := strconv.ParseUint(g.Gid, 10, 32)
 	if err != nil {
-		return 0, fmt.Errorf("cannot run %s as group %q: its entry in the group database is broken: %w", d.Name, name, err)
+		return 0, fmt.Errorf("its entry in the group database is broken: %w", err)
 	}
 	return uint32(id), nil
 }

@@ -212,6 +212,26 @@ func TestCredentials(t *testing.T) {
 	}
 }
 
+// TestSocketOwnerIsNamed: whose the socket is to be is not whom the service runs as.
+func TestSocketOwnerIsNamed(t *testing.T) {
+	owner := func(src string) (uid, gid int, err error) {
+		d := parse(t, "command = 'x'\nlisten.web.address = 'unix:/run/web.sock'\n"+src)
+		return d.SocketOwner(d.Listen[0])
+	}
+	if uid, gid, err := owner("listen.web.owner = '7'\nlisten.web.group = '8'"); err != nil || uid != 7 || gid != 8 {
+		t.Errorf("by their numbers: %d, %d, %v", uid, gid, err)
+	}
+	for src, want := range map[string]string{
+		"listen.web.owner = 'no-such'": `cannot make user "no-such" the owner of /run/web.sock: there is no such user`,
+		"listen.web.group = 'no-such'": `cannot make "no-such" the group of /run/web.sock: there is no such group`,
+		"user = 'no-such'":             `cannot run web as user "no-such": there is no such user`,
+	} {
+		if uid, gid, err := owner(src); err == nil || err.Error() != want {
+			t.Errorf("%s: %d, %d, %v", src, uid, gid, err)
+		}
+	}
+}
+
 // TestEnvironIsGsvs: what gsv says itself, of sockets and of readiness, no file says.
 func TestEnvironIsGsvs(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "env")

@@ -1,5 +1,7 @@
 package definition
 
+import "fmt"
+
 // SocketOwner looks up who a unix socket of the service belongs to: what its table says, else
 // the service's user and group. -1 leaves what it has.
 //
@@ -17,18 +19,16 @@ func (d *Definition) SocketOwner(s Socket) (uid, gid int, err error) {
 		uid, gid = int(who.UID), int(who.GID)
 	}
 	if s.Owner != "" {
-		other := *d
-		other.User = s.Owner
-		a, err := other.account()
+		a, err := lookUser(s.Owner)
 		if err != nil {
-			return uid, gid, err
+			return uid, gid, fmt.Errorf("cannot make user %q the owner of %s: %w", s.Owner, s.Address, err)
 		}
 		uid = int(a.UID)
 	}
 	if s.Group != "" {
-		id, err := d.group(s.Group)
+		id, err := lookGroup(s.Group)
 		if err != nil {
-			return uid, gid, err
+			return uid, gid, fmt.Errorf("cannot make %q the group of %s: %w", s.Group, s.Address, err)
 		}
 		gid = int(id)
 	}
