@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"container/heap"
+	"slices"
 	"time"
 
 	"gsv/supervise/procfs"
@@ -22,8 +23,14 @@ func wall(t time.Time) time.Time {
 }
 
 // deadlines are things to do at their times, the earliest first. A deadline of
-// a service that has moved is left in place and recognised when it comes up.
-type deadlines struct{ heap deadlineHeap }
+// a service that has moved is left in place and recognised when it comes up, or
+// when there are many: a service can move its own as often as it likes.
+type deadlines struct {
+	heap deadlineHeap
+	many int // when they are looked through next
+}
+
+const deadlinesMany = 1 << 10
 
 type deadline struct {
 	at time.Time
@@ -32,6 +39,11 @@ type deadline struct {
 }
 
 func (d *deadlines) add(at time.Time, ok func() bool, do func()) {
+	if len(d.heap) >= max(d.many, deadlinesMany) {
+		d.heap = slices.DeleteFunc(d.heap, func(old deadline) bool { return old.ok != nil && !old.ok() })
+		heap.Init(&d.heap)
+		d.many = 2 * len(d.heap)
+	}
 	heap.Push(&d.heap, deadline{at, do, ok})
 }
 

@@ -50,6 +50,29 @@ func TestDeadlinesComeInTheirOrder(t *testing.T) {
 	}
 }
 
+// A service that moves its deadline again and again leaves no more of them than it has.
+func TestDeadlinesThatMoveAreForgotten(t *testing.T) {
+	var d deadlines
+	base := time.Unix(100, 0)
+	last, did := 0, 0
+	for i := range 100 * deadlinesMany {
+		last = i
+		d.add(base.Add(time.Hour-time.Duration(i)), func() bool { return last == i }, func() { did = i })
+	}
+	for i := range deadlinesMany {
+		d.add(base.Add(time.Duration(i)*time.Minute), nil, func() {})
+	}
+	if n := len(d.heap); n > 2*deadlinesMany+1 {
+		t.Errorf("%d deadlines are kept", n)
+	}
+	for _, do := range d.pop(base.Add(time.Hour), 100) {
+		do()
+	}
+	if did != last {
+		t.Errorf("the one that is meant, %d, was lost: %d", last, did)
+	}
+}
+
 func TestJournalKeepsTheLast(t *testing.T) {
 	const base = 1_000_000
 	s := &Supervisor{journal: journal{last: base}}
