@@ -33,6 +33,8 @@ type voice struct {
 	heard   bool     // somebody reads it
 	dropped int      // messages of strangers since the last that was made known
 	told    time.Time
+	misled  time.Time // when it was last made known that a main process was named that is none
+	aborted uint64    // the number of the main process that was aborted last
 }
 
 // told is what a run has said of itself. It survives a supervisor's death.
@@ -47,7 +49,8 @@ type told struct {
 }
 
 const (
-	// strangersTold is how often it is made known that strangers write to a socket.
+	// strangersTold is how often it is made known that strangers write to a socket, or
+	// that strangers are named there.
 	strangersTold = time.Minute
 	// strangerAgain is how long what else a stranger sends is not looked at.
 	strangerAgain = time.Second
@@ -205,6 +208,11 @@ func (s *Supervisor) notified(svc *service, gen int, r *run, m notify.Message, b
 func (s *Supervisor) toldMainPid(svc *service, gen int, r *run, pid, by int) {
 	line, err := notify.Sender{Pid: pid}.Line()
 	if g, is := svc.speaker(line); err != nil || pid != by && (is != r || g != gen) {
+		v, t := svc.voices[r.born], now()
+		if v == nil || !v.misled.IsZero() && t.Sub(v.misled) < strangersTold {
+			return
+		}
+		v.misled = t
 		s.event(status.Event{Service: svc.name, Kind: "notify", Text: fmt.Sprintf("it names %d as its main process, which is none of its own", pid), Pid: pid})
 		return
 	}

@@ -63,8 +63,14 @@ func (svc *service) phaseOf(r *run) lifecycle.Phase {
 	return svc.state.Runs[i].Phase
 }
 
+// abort aborts a main process, once.
 func (s *Supervisor) abort(svc *service, r *run, why string) {
 	r.watchdog = time.Time{}
+	v := svc.voices[r.born]
+	if v == nil || v.aborted == r.n {
+		return
+	}
+	v.aborted = r.n
 	text := fmt.Sprintf("main process %d %s; ABRT was sent", r.pid, why)
 	s.event(status.Event{Service: svc.name, Kind: "exit", Text: text, Pid: r.pid})
 	s.say(svc.name + ": " + text)
