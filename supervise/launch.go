@@ -143,6 +143,7 @@ func (s *Supervisor) launchWith(svc *service, gen int, b birth, err error) {
 			s.watchReady(svc, gen, true)
 			return
 		}
+		dropFiles(files, keep)
 	}
 	// Not now: what follows from it may be the next start.
 	s.due.add(now(), nil, func() {
@@ -150,6 +151,17 @@ func (s *Supervisor) launchWith(svc *service, gen int, b birth, err error) {
 		s.step(svc, lifecycle.Ended{Gen: gen, Exit: lifecycle.Exit{Failure: err.Error()}, Jitter: jitter()})
 		s.tellExit(svc, gen, r, false)
 	})
+}
+
+// dropFiles closes the files that a start would have used up.
+func dropFiles(lists ...[]guardian.File) {
+	for _, list := range lists {
+		for _, f := range list {
+			if f.File != nil && !f.Shared {
+				f.File.Close()
+			}
+		}
+	}
 }
 
 // starting reports whether run gen is to be started still.
