@@ -42,7 +42,7 @@ func (s *Supervisor) locate(svc *service, gen int, r *run, ev guardian.Ended, th
 		}, keeper, func(why string) { s.report(func() { r.saw = why }) })
 		s.report(func() {
 			r.locating = nil
-			if why == "" && !s.rehome(svc, gen, p.Pid) {
+			if why == "" && !s.rehome(svc, gen, p) {
 				why = fmt.Sprintf("its process %d in the background has ended", p.Pid)
 			}
 			if why != "" {
@@ -139,10 +139,23 @@ func watchDir(dir string) (*os.File, error) {
 }
 
 // removeStale removes the pid-file of a service of which nothing runs: its pid may
-// be another process's by now, and servers refuse to start then.
+// be another process's by now, and servers refuse to start then. The directory may
+// be that user's, who could turn it elsewhere: only a file of his is removed.
 func removeStale(d *definition.Definition) {
-	if info, err := os.Lstat(d.PidFile); err == nil && info.Mode().IsRegular() {
-		os.Remove(d.PidFile)
+	who, err := d.Credentials()
+	if err != nil {
+		return
+	}
+	dir, err := unix.Open(filepath.Dir(d.PidFile), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return
+	}
+	defer unix.Close(dir)
+	var st unix.Stat_t
+	name := filepath.Base(d.PidFile)
+	if unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG &&
+		(who == nil || who.UID == 0 || who.UID == st.Uid) {
+		unix.Unlinkat(dir, name, 0)
 	}
 }
 
@@ -183,14 +196,14 @@ func readSmall(path string, size int) (string, error) {
 
 // rehome makes another process of a run its main process: one that went into the
 // background, or that the service names itself (sd_notify, MAINPID=). It must be one of
-// the run's own. It reports whether it did.
-func (s *Supervisor) rehome(svc *service, gen, pid int) bool {
-	r := svc.runs[gen]
+// the run's own, as it was seen. It reports whether it did.
+func (s *Supervisor) rehome(svc *service, gen int, p procfs.Proc) bool {
+	r, pid := svc.runs[gen], p.Pid
 	if r == nil || r.over || r.pid == pid || s.mains[pid] > 0 {
 		return false
 	}
 	start, err := procfs.StartTime(pid)
-	if err != nil {
+	if err != nil || start != p.Start { // it has ended since, and another has its pid
 		return false
 	}
 	r.n += 1 << genBits

@@ -216,7 +216,7 @@ func (s *Supervisor) toldMainPid(svc *service, gen int, r *run, pid, by int) {
 		s.event(status.Event{Service: svc.name, Kind: "notify", Text: fmt.Sprintf("it names %d as its main process, which is none of its own", pid), Pid: pid})
 		return
 	}
-	s.rehome(svc, gen, pid)
+	s.rehome(svc, gen, line[0])
 }
 
 // stillReloading is what a service says of a reload that it has not done; "" if
