@@ -18,7 +18,11 @@ type Found struct {
 // run that is being stopped is sent again, for nobody knows whether it was;
 // operations that sent a plain signal fail instead, so that it is never sent
 // twice. A reload and a change of the number of workers go on where they were;
-// what they sent is not sent again either. A run of s that was not found has ended unseen, or, if its process was
+// what they sent is not sent again either, but for the signal by which a server
+// starts its successor, which nobody has seen: all that have one ignore it while
+// there is one (unicorn, HttpServer#reexec; gunicorn, Arbiter.reexec; nginx,
+// ngx_signal_handler).
+// A run of s that was not found has ended unseen, or, if its process was
 // never seen, is started now.
 func Recover(p Policy, s State, now time.Time, found []Found) (State, []Effect) {
 	m := &machine{p: p, s: s.clone(), now: now}
@@ -118,6 +122,10 @@ func (m *machine) resume() {
 	case Surveying:
 		m.surveyReload()
 	case Signalling:
+		if rl.Method == ByUpgrade {
+			m.upgradeAgain()
+			return
+		}
 		if rl.Need == 0 { // nothing would prove that it was
 			m.endReload(Failed, "the supervisor was restarted; whether the signal was delivered is not known")
 			return
@@ -125,11 +133,21 @@ func (m *machine) resume() {
 		m.sent("")
 		rl.Unsure = true
 	case Proposed:
-		if rl.Next > 0 && m.run(rl.Next) == nil {
+		switch {
+		case rl.Next == 0: // nobody has seen it, and it may be gone
+			m.upgradeAgain()
+		case m.run(rl.Next) == nil:
 			m.endReload(Failed, rl.Why)
 		}
 	case Proving, Draining, Taken:
 	case Asking:
 		m.emit(Ask{Op: rl.Op, Gen: rl.Gen})
 	}
+}
+
+// upgradeAgain sends the signal by which the main process starts its successor.
+func (m *machine) upgradeAgain() {
+	rl := m.s.Reload
+	rl.Stage, rl.Deadline = Signalling, time.Time{}
+	m.emit(Kill{Gen: rl.Gen, Signal: rl.Signal, Op: rl.Op})
 }

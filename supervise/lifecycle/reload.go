@@ -53,6 +53,8 @@ type Reload struct {
 	Unsure   bool      `json:"unsure,omitempty"`   // whether the signal was delivered
 	Settled  int       `json:"settled,omitempty"`  // new workers, at the last look
 	Fault    Fault     `json:"fault,omitempty"`    // why it has failed, where no words were given
+
+	Signal syscall.Signal `json:"signal,omitempty"` // that was sent
 }
 
 // Method is how a reload is done. The zero value is InPlace.
@@ -248,7 +250,8 @@ func (m *machine) surveyed(ev Surveyed) {
 	if ev.Run {
 		m.emit(RunReload{Op: rl.Op, Gen: rl.Gen})
 	} else {
-		m.emit(Kill{Gen: rl.Gen, Signal: ev.Signal, Op: rl.Op})
+		rl.Signal = ev.Signal
+		m.emit(Kill{Gen: rl.Gen, Signal: rl.Signal, Op: rl.Op})
 	}
 }
 

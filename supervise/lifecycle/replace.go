@@ -26,7 +26,10 @@ func (m *machine) succeeded(ev Succeeded) {
 	m.s.Runs = append(m.s.Runs, Run{Gen: m.s.Gen, Role: Trying, Phase: Starting, Since: m.now, Born: true})
 	r := &m.s.Runs[len(m.s.Runs)-1]
 	m.emit(Adopt{Gen: r.Gen, Proc: ev.Next})
-	if rl := m.s.Reload; rl != nil && rl.Method == ByUpgrade && rl.Stage == Proposed && rl.Next == 0 {
+	if rl := m.s.Reload; rl != nil && rl.Method == ByUpgrade && (rl.Stage == Signalling || rl.Stage == Proposed && rl.Next == 0) {
+		if rl.Stage == Signalling { // it comes before the news that the signal was delivered
+			m.sent("")
+		}
 		rl.Next = r.Gen
 		m.expect(r)
 		return
