@@ -139,6 +139,10 @@ func (s *Supervisor) launchWith(svc *service, gen int, b birth, err error) {
 			r.launched, r.counted = true, true
 			s.launching++
 			s.noteOrigin(svc, r)
+			if len(r.def.Listen) > 0 { // nobody else knows where it is to be asked
+				s.mark(svc)
+				s.save(svc)
+			}
 			s.guardian.Start(svc.name, r.n, b.spec, files, keep)
 			s.watchReady(svc, gen, true)
 			return

@@ -175,7 +175,7 @@ func (s *Supervisor) carryOut(svc *service, before lifecycle.State, effects []li
 	for _, e := range effects {
 		switch e := e.(type) {
 		case lifecycle.StartRun:
-			if (svc.state.Want != before.Want || svc.trying(e.Gen)) && s.store.whole {
+			if svc.state.Want != before.Want && s.store.whole || svc.trying(e.Gen) {
 				s.save(svc) // that it runs tells not that it is to run on, nor that it is only tried
 			}
 			s.launch(svc, e.Gen)
