@@ -269,10 +269,21 @@ func hasRun(st lifecycle.State, gen int) bool {
 // dropHeld lets go of what the guardian holds and no service wants.
 func (s *Supervisor) dropHeld() {
 	for name, file := range s.held {
-		file.Close()
+		removeHeld(name, file)
 		s.guardian.Unhold(name)
 	}
 	s.held = nil
+}
+
+// removeHeld closes what was held under a name. Of a unix socket the path goes too.
+func removeHeld(name string, file *os.File) {
+	if _, path, ok := strings.Cut(name, " unix:"); ok {
+		if sock, err := listen.Adopt(listen.Spec{Network: "unix", Address: path, Mode: -1, UID: -1, GID: -1}, file); err == nil {
+			sock.Remove()
+			return
+		}
+	}
+	file.Close()
 }
 
 // addresses are those of a service's sockets, as they are written.
