@@ -155,24 +155,8 @@ func (d *Definition) byDirectory(dir string, found, sure bool, code string) Serv
 // (gunicorn.app.base, gunicorn.util.getcwd). Options win over GUNICORN_CMD_ARGS, that over the
 // configuration file. Variables of environment files are not looked at.
 func lookGunicorn(d *Definition, i invocation) Server {
-	o := gunicornGrammar.read(i.args)
 	var s Server
-	env, _ := SplitCommand(d.variable(i, "GUNICORN_CMD_ARGS"))
-	more := gunicornGrammar.read(env)
-	file := o.last("c", "config")
-	if file == "" {
-		file = more.last("c", "config")
-	}
-	if file == "" {
-		file = "gunicorn.conf.py"
-		if dir := o.last("chdir"); dir != "" {
-			file = filepath.Join(dir, file)
-		}
-		if _, err := os.Stat(d.in(file)); err != nil {
-			file = ""
-		}
-	}
-	file = strings.TrimPrefix(file, "file:")
+	o, more, file := d.gunicornSettings(i)
 	switch preload, _, _ := d.directive(file, gunicornPreload); {
 	case o.has("preload"):
 		s.Preload = "--preload keeps the code of the start"
@@ -197,6 +181,28 @@ func lookGunicorn(d *Definition, i invocation) Server {
 	return s
 }
 
+// gunicornSettings are the options of the command, those of GUNICORN_CMD_ARGS, and the configuration
+// file; "" if there is none.
+func (d *Definition) gunicornSettings(i invocation) (o, more options, file string) {
+	o = gunicornGrammar.read(i.args)
+	env, _ := SplitCommand(d.variable(i, "GUNICORN_CMD_ARGS"))
+	more = gunicornGrammar.read(env)
+	file = o.last("c", "config")
+	if file == "" {
+		file = more.last("c", "config")
+	}
+	if file == "" {
+		file = "gunicorn.conf.py"
+		if dir := o.last("chdir"); dir != "" {
+			file = filepath.Join(dir, file)
+		}
+		if _, err := os.Stat(d.in(file)); err != nil {
+			file = ""
+		}
+	}
+	return o, more, strings.TrimPrefix(file, "file:")
+}
+
 // lookUwsgi: with a master, HUP executes it anew where it was started, so all is read again.
 func lookUwsgi(_ *Definition, i invocation) Server {
 	o := uwsgiGrammar.read(i.args)
@@ -217,6 +223,7 @@ var (
 	unicornDirectory  = regexp.MustCompile(`(?m)^[ \t]*working_directory[ \t(]+(?:["']([^"'#{}]+)["'][ \t)]*(?:#.*)?$|(.+))`)
 	pumaDirectory     = regexp.MustCompile(`(?m)^[ \t]*directory[ \t(]+(?:["']([^"'#{}]+)["'][ \t)]*(?:#.*)?$|(.+))`)
 	gunicornDirectory = regexp.MustCompile(`(?m)^chdir[ \t]*=[ \t]*(?:["']([^"'\\]+)["'][ \t]*(?:#.*)?$|(.+))`)
+	gunicornPath      = regexp.MustCompile(`(?m)^pythonpath[ \t]*=[ \t]*(?:["']([^"'\\]+)["'][ \t]*(?:#.*)?$|(.+))`)
 	gunicornPreload   = regexp.MustCompile(`(?m)^preload_app[ \t]*=[ \t]*(True|1)[ \t]*(?:#.*)?$()`)
 )
 

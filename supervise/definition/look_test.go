@@ -164,6 +164,9 @@ func TestCheckCommands(t *testing.T) {
 		{"bundle exec unicorn_x", ""},
 		{"ruby3.1 -S puma -w 2", "ruby3.1|-rpuma/cli|-e|Puma::CLI.new(ARGV).launcher.config.app|--|-w|2"},
 		{"python3 -m gunicorn -w 2 app:app", "python3|-m|gunicorn|--check-config|-w|2|app:app"},
+		{"env A=b gunicorn --pythonpath a,/b app:app", `env|A=b|sh|-c|PYTHONPATH=$1${PYTHONPATH:+:$PYTHONPATH} && export PYTHONPATH && shift && exec "$@"|sh|/b:a|gunicorn|--check-config|--pythonpath|a,/b|app:app`},
+		{"gunicorn --chdir /x --pythonpath a app:app", ""}, // it counts from there
+		{"gunicorn --pythonpath a:b app:app", ""},
 		{"nginx -g 'daemon off;'", "nginx|-t|-g|daemon off;"},
 	}
 	for _, tt := range tests {

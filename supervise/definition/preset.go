@@ -85,7 +85,7 @@ var presets = []preset{
 	{name: "gunicorn", counts: true, private: takesAll, beside: besideGunicorn,
 		signals: PresetSignals{Reload: syscall.SIGHUP, Graceful: syscall.SIGTERM, ScaleUp: syscall.SIGTTIN, ScaleDown: syscall.SIGTTOU, Reopen: syscall.SIGUSR1, Upgrade: syscall.SIGUSR2},
 		stop:    gracefully(syscall.SIGTERM, syscall.SIGQUIT), workers: always(Workers{Depth: 1, Sign: Sign{Heartbeat: "wgunicorn-"}}),
-		look: lookGunicorn, check: withOption("--check-config", nil),
+		look: lookGunicorn, check: checkGunicorn,
 		background: leaveOut(gunicornGrammar, "D", "daemon"),
 		known: []string{
 			"With --preload or preload_app = True HUP never loads new code: hup restarts or refuses, and says why. One that the configuration file computes is not seen.",
