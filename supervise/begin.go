@@ -174,14 +174,6 @@ func (s *Supervisor) disown(svc *service) {
 	s.mark(svc)
 }
 
-// number is the one by which the guardian knows the main process of run gen.
-func (r runRecord) number(gen int) uint64 {
-	if r.N != 0 {
-		return r.N
-	}
-	return uint64(gen)
-}
-
 func (s *Supervisor) parse(name string, src *source) *definition.Definition {
 	if src == nil {
 		return nil
@@ -268,6 +260,7 @@ func (s *Supervisor) reunite(svc *service, known map[int]runRecord, found *findi
 	svc.state = state
 	s.carryOut(svc, before, effects)
 	s.watchAgain(svc)
+	s.wakeLeaving(svc)
 	for gen := range svc.runs {
 		s.bury(svc, gen)
 	}

@@ -20,9 +20,7 @@ func (s *Supervisor) serve(svc *service, gen int) {
 			s.useLater(svc, next)
 		}
 	}
-	if rl := svc.state.Reload; rl != nil && svc.def.Workers.Deaf {
-		s.wakeLeaving(svc, rl)
-	}
+	s.wakeLeaving(svc)
 	s.event(status.Event{Service: svc.name, Kind: "state", State: stateOf(svc), Pid: r.pid, Text: fmt.Sprintf("generation %d serves", gen)})
 	s.mark(svc)
 }

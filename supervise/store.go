@@ -345,3 +345,11 @@ func (r *run) record(gen int, next *definition.Definition) runRecord {
 	}
 	return rec
 }
+
+// number is the one by which the guardian knows the main process of run gen.
+func (r runRecord) number(gen int) uint64 {
+	if r.N != 0 {
+		return r.N
+	}
+	return uint64(gen)
+}

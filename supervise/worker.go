@@ -156,15 +156,19 @@ func (s *Supervisor) wakeDeaf(svc *service, t time.Time) {
 }
 
 // wakeLeaving does the same for the workers of a generation that is leaving, until
-// it has gone.
-func (s *Supervisor) wakeLeaving(svc *service, rl *lifecycle.Reload) {
+// it has gone; if there is one.
+func (s *Supervisor) wakeLeaving(svc *service) {
+	rl := svc.state.Reload
+	if rl == nil || rl.Stage != lifecycle.Taken || !svc.def.Workers.Deaf {
+		return
+	}
 	s.due.add(now().Add(deafAfter), nil, func() {
-		if is := svc.state.Reload; is != nil && is.Op == rl.Op && is.Stage == lifecycle.Taken && svc.def.Workers.Deaf {
+		if is := svc.state.Reload; is != nil && is.Op == rl.Op {
 			s.wake(svc, rl.Old)
 			if old := svc.runs[rl.Gen]; old != nil && old.private != "" { // one that waits in select(2) is woken by a connection
 				go probe.Connect(context.Background(), "tcp", old.private, deafAfter)
 			}
-			s.wakeLeaving(svc, rl)
+			s.wakeLeaving(svc)
 		}
 	})
 }
