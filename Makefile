@@ -72,7 +72,7 @@ fuzz:
 	done
 
 soak: packages
-	GSV_KILLS=100 $(GO) test -race -timeout 0 -count $(SOAK) -cpu 1,2 $(TESTFLAGS) $(PKG)
+	GSV_KILLS=100 GSV_STEPS=1 $(GO) test -race -timeout 0 -count $(SOAK) -cpu 1,2 $(TESTFLAGS) $(PKG)
 
 # On a machine that does nothing else: twenty minutes in which it is busy.
 deploys: PACKAGES += $(PEERS)
