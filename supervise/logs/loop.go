@@ -129,10 +129,15 @@ func (l *loop) main() {
 		if err != nil && err != unix.EINTR {
 			panic("bug: epoll_wait: " + err.Error())
 		}
+		if !l.commands() { // before what was written after they were given
+			return
+		}
 		var moved, most int64
 		for i := range max(n, 0) {
 			ev := &events[i]
 			if ev.Fd == int32(l.wakefd) {
+				var count [8]byte
+				_, _ = unix.Read(l.wakefd, count[:])
 				if !l.commands() {
 					return
 				}
@@ -166,8 +171,6 @@ func (l *loop) pause(ms int) {
 
 // commands runs what has been posted; false: stop.
 func (l *loop) commands() bool {
-	var count [8]byte
-	_, _ = unix.Read(l.wakefd, count[:])
 	l.mu.Lock()
 	queue, stopping := l.queue, l.stopping
 	l.queue = nil
