@@ -142,7 +142,12 @@ func surveyReload(d *definition.Definition, method lifecycle.Method, pid int, be
 		return ev // a new process has nothing of the old one
 	case lifecycle.ByUpgrade:
 		ev.Signal = d.Signals.Upgrade
-		if p := placeOf(d, server, pid, nil); p.stale {
+		if d.Reenters() {
+			if _, err := os.Stat(d.WorkingDirectory); err != nil {
+				ev.Err = "its successor cannot enter its working-directory: " + err.Error()
+				return ev
+			}
+		} else if p := placeOf(d, server, pid, nil); p.stale {
 			ev.Err = p.why + ", and its successor would load the old code; gsvctl replace " + d.Name + " or restart enters the new directory"
 			return ev
 		}

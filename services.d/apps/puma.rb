@@ -1,4 +1,3 @@
-# Only what is inherited: no `bind`, and no pidfile.
-bind_to_activated_sockets 'only'
+# No `bind`: it takes what it inherits. No pidfile.
 workers 2
 threads 1, 4

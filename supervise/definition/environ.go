@@ -43,8 +43,8 @@ const maxEnvFile = 4 << 20
 
 // Environ makes the environment of one start of the service: NAME=VALUE, each name once.
 // inherited is gsv's own environment, gen the number of the run. Later ones win: what
-// [Inherit] lets through; HOME, USER, LOGNAME and SHELL, if User is set; EnvironmentFiles, which
-// are read now; Environment; GSV_SERVICE, GSV_INSTANCE (0), GSV_INSTANCES (1), GSV_GENERATION.
+// [Inherit] lets through; HOME, USER, LOGNAME and SHELL, if User is set; PWD, if WorkingDirectory is:
+// that path, with its links as they are; EnvironmentFiles, which are read now; Environment; GSV_SERVICE, GSV_INSTANCE (0), GSV_INSTANCES (1), GSV_GENERATION.
 //
 // It reads files and the user database, so it may block where they are on a network.
 func (d *Definition) Environ(inherited []string, gen int) ([]string, error) {
@@ -66,6 +66,9 @@ func (d *Definition) Environ(inherited []string, gen int) ([]string, error) {
 				env.unset(v.name) // gsv's own would be a lie
 			}
 		}
+	}
+	if d.WorkingDirectory != "" {
+		env.set("PWD", d.here())
 	}
 	for _, f := range d.EnvironmentFiles {
 		vars, err := d.readEnvFile(f)

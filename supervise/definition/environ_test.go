@@ -72,13 +72,42 @@ environment = { TABLE = "table", NOTIFY_SOCKET = "own", EMPTY = "" }
 	inherited := []string{"PATH=/bin", "PATH=/second", "LANG=C", "LC_ALL=C", "LC=x", "HOME=/root", "TZ=UTC", "NOTIFY_SOCKET=/gsv", "LISTEN_FDS=3",
 		"WATCHDOG_USEC=1", "GSV_INSTANCE=7", "broken", "=x"}
 	got, err := d.Environ(inherited, 5)
-	want := []string{"PATH=/file", "LANG=C", "LC_ALL=C", "TZ=UTC", "FILE=a", "BOTH=b", "TABLE=table", "GSV_SERVICE=web",
+	want := []string{"PATH=/file", "LANG=C", "LC_ALL=C", "TZ=UTC", "PWD=" + dir, "FILE=a", "BOTH=b", "TABLE=table", "GSV_SERVICE=web",
 		"EMPTY=", "NOTIFY_SOCKET=own", "GSV_INSTANCE=0", "GSV_INSTANCES=1", "GSV_GENERATION=5"}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Error(err, diff)
 	}
 	if !slices.Equal(inherited[:2], []string{"PATH=/bin", "PATH=/second"}) {
 		t.Error("it changed what it was given")
+	}
+}
+
+// TestEnvironSaysWhere: the directory as it is written, so that servers that go there again follow its links.
+func TestEnvironSaysWhere(t *testing.T) {
+	dir, own := t.TempDir(), []string{"PWD=/gsv's"}
+	if err := os.Symlink("release", filepath.Join(dir, "current")); err != nil {
+		t.Fatal(err)
+	}
+	cwd, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for src, want := range map[string]string{
+		"":                           "",
+		"inherit-environment = true": "PWD=/gsv's",
+		"working-directory = '" + dir + "/current'":                         "PWD=" + dir + "/current",
+		"working-directory = 'x/y'":                                         "PWD=" + cwd + "/x/y",
+		"working-directory = '/'\ninherit-environment = true":               "PWD=/",
+		"working-directory = '" + dir + "'\nenvironment.PWD = '/elsewhere'": "PWD=/elsewhere",
+	} {
+		env, err := parse(t, "command = 'x'\n"+src).Environ(own, 1)
+		i := slices.IndexFunc(env, func(kv string) bool { return strings.HasPrefix(kv, "PWD=") })
+		if got := ""; err != nil || i < 0 && want != "" || i >= 0 && env[i] != want {
+			if i >= 0 {
+				got = env[i]
+			}
+			t.Errorf("%q: %q, want %q, %v", src, got, want, err)
+		}
 	}
 }
 

@@ -270,6 +270,14 @@ func (d *Definition) in(file string) string {
 	return filepath.Join(d.WorkingDirectory, file)
 }
 
+// Reenters reports whether a successor that the server starts by itself (reload = "usr2") enters
+// WorkingDirectory anew: they go to PWD, if that is where they were started
+// (Unicorn::HttpServer::START_CTX; gunicorn.util.getcwd). Environment files are not looked at.
+func (d *Definition) Reenters() bool {
+	i := invoked(d.Command, d.Preset)
+	return (i.preset == "unicorn" || i.preset == "gunicorn") && d.WorkingDirectory != "" && d.variable(i, "PWD") == ""
+}
+
 // beside says whether a server whose application is an absolute path loads code relative to its
 // working directory too: one that was given one may (`use lib "lib"`).
 func (d *Definition) beside() Relation {

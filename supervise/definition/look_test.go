@@ -197,4 +197,19 @@ func TestCheckCommands(t *testing.T) {
 	}
 }
 
+func TestReenters(t *testing.T) {
+	for src, want := range map[string]bool{
+		"command = 'unicorn'\nworking-directory = '/srv/current'":              true,
+		"command = 'env A=b gunicorn a:a'\nworking-directory = '/srv/current'": true,
+		"command = 'unicorn'": false,
+		"command = 'puma'\nworking-directory = '/srv/current'":                                false,
+		"command = 'env PWD=/x unicorn'\nworking-directory = '/srv/current'":                  false,
+		"command = 'unicorn'\nworking-directory = '/srv/current'\nenvironment.PWD = '/srv/1'": false,
+	} {
+		if got := parse(t, src).Reenters(); got != want {
+			t.Errorf("%s: %v", src, got)
+		}
+	}
+}
+
 const noUnicornConfig = "without -c (--config-file) unicorn does not reload on HUP but executes itself a second time"

@@ -58,12 +58,12 @@ var whatKeys = []Key{
 // Who runs it, where, with what.
 var whoKeys = []Key{
 	{Name: "working-directory", Type: "path", Default: "gsv's", Supported: true,
-		Doc:     "Where the command runs. It is resolved anew at each start, so a link to the current release may be switched below it.",
+		Doc:     "Where the command runs. It is resolved anew at each start, so a link to the current release may be switched below it. PWD is this path as it is written.",
 		Systemd: "WorkingDirectory", Supervisord: "directory", Pebble: "working-dir", Other: "cwd chdir dir workdir working_dir",
 		set: func(d *draft, v value) { v.path(&d.WorkingDirectory) },
 		get: func(d *Definition) any { return d.WorkingDirectory }},
 	{Name: "environment", Type: "table of strings", Default: "{}", Supported: true,
-		Doc: "Variables of the service. They win over environment-files, these over the user's HOME USER LOGNAME SHELL, these over what is inherited. " +
+		Doc: "Variables of the service. They win over environment-files, these over PWD and the user's HOME USER LOGNAME SHELL, these over what is inherited. " +
 			"Last, gsv sets GSV_SERVICE, GSV_INSTANCE, GSV_INSTANCES and GSV_GENERATION itself, and the variables of held sockets and of ready.notify.",
 		Systemd: "Environment", Other: "env envs",
 		set: func(d *draft, v value) { v.environment(&d.Environment) },
