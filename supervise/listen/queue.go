@@ -12,7 +12,7 @@ import (
 type Queue struct {
 	Waiting  int   // connections to be accepted; of a UDP socket, bytes of memory that datagrams take that were not read
 	Max      int   // as many may wait; of a TCP or unix socket one more may
-	Overflow int64 // what did not fit since it was bound: tries to connect, each of which TCP repeats, or datagrams; -1 for a unix socket, where it is not known
+	Overflow int64 // what did not fit since it was bound: tries to connect, each of which TCP repeats, or datagrams; -1 where it is not known: of a unix socket, and of one with TCP_DEFER_ACCEPT (tcp(7)), as unicorn makes it
 }
 
 // Queue asks the kernel. The error is ErrShut where the socket does not listen any more.
@@ -52,8 +52,12 @@ func tcpQueue(fd int) (Queue, error) {
 	if err != nil {
 		return Queue{}, err
 	}
-	// tcp_listendrop, include/net/tcp.h
-	return Queue{Waiting: int(info.Unacked), Max: int(info.Sacked), Overflow: int64(mem[unix.SK_MEMINFO_DROPS])}, nil
+	q := Queue{Waiting: int(info.Unacked), Max: int(info.Sacked), Overflow: int64(mem[unix.SK_MEMINFO_DROPS])} // tcp_listendrop, include/net/tcp.h
+	// With it, the end of each handshake that brings no data yet counts as well (tcp_check_req, net/ipv4/tcp_minisocks.c).
+	if deferred, err := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT); err != nil || deferred != 0 {
+		q.Overflow = -1
+	}
+	return q, nil
 }
 
 func udpQueue(fd int) (Queue, error) {

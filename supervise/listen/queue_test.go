@@ -52,6 +52,24 @@ func TestQueueTCP(t *testing.T) {
 	}
 }
 
+// What a server makes of the socket changes what the kernel counts: here each connection, though there is room for all.
+func TestQueueDeferred(t *testing.T) {
+	s := opened(t, spec("tcp", "127.0.0.1:0"))
+	if err := unix.SetsockoptInt(raw(t, s.File()), unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 1); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		c, err := net.Dial("tcp", s.Address())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	if q, err := s.Queue(); err != nil || q.Overflow != -1 {
+		t.Errorf("%+v, %v", q, err)
+	}
+}
+
 func TestQueueUnix(t *testing.T) {
 	sp := spec("unix", filepath.Join(t.TempDir(), "sock"))
 	sp.Backlog = 1
