@@ -138,7 +138,7 @@ func (s *Supervisor) resume(records map[string]record, found *findings, newGuard
 	for _, name := range slices.Sorted(maps.Keys(records)) {
 		rec := records[name]
 		svc := s.add(name)
-		svc.bad, svc.gone, svc.state, svc.since, svc.lastReload, svc.mark, svc.image, svc.surveyed = rec.Bad, rec.Gone, rec.State, rec.Since, rec.LastReload, rec.Mark, rec.Image, rec.Surveyed
+		svc.bad, svc.gone, svc.state, svc.since, svc.lastReload, svc.mark, svc.image, svc.surveyed, svc.overflowed = rec.Bad, rec.Gone, rec.State, rec.Since, rec.LastReload, rec.Mark, rec.Image, rec.Surveyed, rec.Overflowed
 		if d := s.parse(name, rec.Definition); d != nil {
 			s.use(svc, d)
 		}

@@ -66,10 +66,11 @@ type record struct {
 	Since      time.Time          `json:"since"`
 	Runs       map[int]runRecord  `json:"runs,omitempty"`
 	LastReload *status.Reload     `json:"last_reload,omitempty"`
-	Mark       int64              `json:"mark,omitempty"`     // where in its log the last reload began
-	Image      string             `json:"image,omitempty"`    // of its main process then
-	Surveyed   string             `json:"surveyed,omitempty"` // the release that it was to load
-	Sockets    map[string]uint64  `json:"sockets,omitempty"`  // inodes of those that are held, by their addresses
+	Mark       int64              `json:"mark,omitempty"`       // where in its log the last reload began
+	Image      string             `json:"image,omitempty"`      // of its main process then
+	Surveyed   string             `json:"surveyed,omitempty"`   // the release that it was to load
+	Sockets    map[string]uint64  `json:"sockets,omitempty"`    // inodes of those that are held, by their addresses
+	Overflowed int64              `json:"overflowed,omitempty"` // see service
 	Operations []status.Operation `json:"operations,omitempty"`
 }
 
@@ -315,7 +316,7 @@ func (s *Supervisor) saveAbout() {
 }
 
 func (s *Supervisor) recordOf(svc *service) record {
-	r := record{LastReload: svc.lastReload, Mark: svc.mark, Image: svc.image, Surveyed: svc.surveyed, Bad: svc.bad, Gone: svc.gone, State: svc.state, Since: svc.since, Runs: map[int]runRecord{}}
+	r := record{LastReload: svc.lastReload, Mark: svc.mark, Image: svc.image, Surveyed: svc.surveyed, Overflowed: svc.overflowed, Bad: svc.bad, Gone: svc.gone, State: svc.state, Since: svc.since, Runs: map[int]runRecord{}}
 	if svc.def != nil {
 		r.Definition = &source{svc.def.Path, string(svc.def.Source)}
 	}
