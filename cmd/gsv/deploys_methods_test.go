@@ -33,6 +33,11 @@ func gsvMethods() (all []deployMethod) {
 	for _, name := range []string{"starman", "unicorn", "gunicorn", "puma", "nginx"} {
 		all = append(all, deployMethod{name: "gsvctl replace, " + name, server: name, gsv: true, beside: true, begin: byReplace})
 	}
+	all = append(all, deployMethod{name: "gsvctl replace, starman --preload-app", server: "starman", gsv: true, beside: true,
+		begin: func(t *testing.T, s *deploySite) []string {
+			s.server.command = append(slices.Clone(s.server.command), "--preload-app")
+			return byReplace(t, s)
+		}})
 	for _, name := range []string{"unicorn", "gunicorn"} {
 		all = append(all, deployMethod{name: "gsvctl hup (usr2), " + name, server: name, gsv: true, beside: true, begin: byUpgrade})
 	}
@@ -47,6 +52,11 @@ func allMethods() (all []deployMethod) {
 			all = append(all, deployMethod{name: "kill -" + server.reload + ", " + server.name, server: server.name, begin: bySignal})
 		}
 	}
+	all = append(all, deployMethod{name: "kill -HUP, start_server with the signals of its own choice", server: "start_server",
+		begin: func(t *testing.T, s *deploySite) []string {
+			s.server.command = slices.DeleteFunc(slices.Clone(s.server.command), func(word string) bool { return strings.HasPrefix(word, "--signal-on-") })
+			return bySignal(t, s)
+		}})
 	for _, peer := range []struct {
 		begin   func(*testing.T, *deploySite, ...string) []string
 		reloads []string
@@ -93,9 +103,10 @@ func byGsv(t *testing.T, s *deploySite, reload string, tables ...string) []strin
 	return []string{filepath.Join(bin, "gsvctl"), "hup", "web"}
 }
 
-// ByReplace: gsv holds the sockets. Those servers that take a private one are asked there.
+// ByReplace: gsv holds the sockets. Those servers that take a private one are asked there. No check-command catches a
+// broken release before it is tried.
 func byReplace(t *testing.T, s *deploySite) []string {
-	tables := []string{"[listen.http]", "address = 'ADDR'"}
+	tables := []string{"reload-timeout = '20s'", "check-command = []", "[listen.http]", "address = 'ADDR'"}
 	switch s.server.name {
 	case "nginx":
 		tables = append(tables, "[listen.inner]", "address = 'unix:DIR/inner.sock'")
@@ -107,7 +118,9 @@ func byReplace(t *testing.T, s *deploySite) []string {
 }
 
 // ByUpgrade: the server starts its successor by itself.
-func byUpgrade(t *testing.T, s *deploySite) []string { return byGsv(t, s, "reload = 'usr2'") }
+func byUpgrade(t *testing.T, s *deploySite) []string {
+	return byGsv(t, s, "reload = 'usr2'", "reload-timeout = '20s'", "check-command = []")
+}
 
 // BySignal: no supervisor at all.
 func bySignal(t *testing.T, s *deploySite) []string {

@@ -18,7 +18,7 @@ type deployed struct {
 	command []string
 	reload  string // the server's own signal, as kill names it
 	files   map[string]string
-	release func(n int) (name, content string) // the file whose rename puts a release into place
+	release func(n int) (name, content string) // the file whose rename puts a release into place; 0 is one that is broken
 
 	races int // how many requests one deploy may cost by the server's own fault, whoever sends the signal
 	stops int // the same of a graceful stop, while another generation serves
@@ -28,7 +28,7 @@ type deployed struct {
 const (
 	psgi = `
 open my $file, '<', 'DIR/release.txt' or die $!;
-my $release = <$file> + 0;
+my $release = <$file> + 0 or die "this release is broken\n";
 select undef, undef, undef, 0.3;
 sub {
     my $env = shift;
@@ -42,6 +42,7 @@ sub {
 	rack = `
 release = File.read('DIR/release.txt').to_i
 sleep 0.3
+raise 'this release is broken' if release == 0
 run(lambda do |env|
   sleep 0.4 if env['PATH_INFO'] == '/slow'
   got = env['rack.input'].read.bytesize
@@ -53,6 +54,7 @@ end)
 import time
 release = int(open('DIR/release.txt').read())
 time.sleep(0.3)
+if release == 0: raise Exception('this release is broken')
 
 def app(env, start):
     if env['PATH_INFO'] == '/slow':
@@ -124,6 +126,9 @@ var deployedServers = []deployed{
 		files: map[string]string{"config.ru": rack,
 			"puma.rb": "directory 'DIR'\nbind 'tcp://ADDR'\nworkers 3\nthreads 1, 4\n"}},
 	{name: "nginx", reload: "HUP", release: func(n int) (string, string) {
+		if n == 0 {
+			return "nginx.conf", "this release is broken"
+		}
 		return "nginx.conf", strings.NewReplacer("RELEASE", strconv.Itoa(n), "FILLER", string(filler)).Replace(nginxConf)
 	}, command: []string{"/usr/sbin/nginx", "-p", "DIR", "-c", "DIR/nginx.conf"}},
 }

@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -21,6 +22,7 @@ type deployResult struct {
 	visible time.Duration // from then to its first answer
 	command time.Duration // how long the command took
 	status  int           // its exit status
+	broken  bool          // the release was one that does not load: the one before is to be served on
 }
 
 // A deployRow is what came of a method.
@@ -29,18 +31,26 @@ type deployRow struct {
 	deploys []deployResult
 	counts  [len(ways)]classCount
 	gap     time.Duration
-	stale   int // answers of an old release to requests begun after the command had ended
+	calm    time.Duration // the longest gap before the first deploy
+	stale   int           // answers of an old release to requests begun after the command had ended
 }
 
 // Hold is how long the next deploy waits for connections that an old release keeps. A worker of Starman's that has
 // one that is never idle for long does not end (Starman::Server looks at what HUP set only between connections).
 const hold = 3 * time.Second
 
+const (
+	// brokenEach: where a generation is tried beside the one that serves, each release whose number this divides is broken.
+	brokenEach = 4
+	// calmEach is how long, for each deploy, the load is watched before the first.
+	calmEach = 500 * time.Millisecond
+)
+
 // TestDeploys puts release after release into place while a client asks all the time, has each server reload it, and
 // counts what is lost: here 3 releases by gsv.
 //
-// GSV_DEPLOYS=20 deploys that often, beside gsv by the servers' own signals and by other supervisors too; the table of
-// it replaces the one in the file that GSV_DEPLOYS_TABLE names. See `make deploys`.
+// GSV_DEPLOYS=20 deploys that often, beside gsv by the servers' own signals and by other supervisors too; the rows of
+// it replace those of the same methods in the table of the file that GSV_DEPLOYS_TABLE names. See `make deploys`.
 func TestDeploys(t *testing.T) {
 	deploys, methods := 3, gsvMethods()
 	limit := patience // late is not lost: this machine may have much else to do
@@ -64,8 +74,8 @@ func TestDeploys(t *testing.T) {
 			row.judge(t)
 		})
 	}
-	if path := os.Getenv("GSV_DEPLOYS_TABLE"); path != "" && len(rows) == len(methods) {
-		if err := replaceTable(path, deployNotes(deploys)+deployTable(rows)); err != nil {
+	if path := os.Getenv("GSV_DEPLOYS_TABLE"); path != "" && len(rows) > 0 {
+		if err := replaceTable(path, deployNotes()+deployTable(rows)); err != nil {
 			t.Error(err)
 		}
 	}
@@ -80,24 +90,33 @@ func deployAll(t *testing.T, method deployMethod, deploys int, limit time.Durati
 		t.Fatal("before the first deploy: ", err)
 	}
 	row := deployRow{method: method}
+	_ = l.until(time.Duration(deploys)*calmEach, func() error { return errors.New("all is calm") })
+	row.calm = l.calm()
 	var begun []time.Time
+	good := 1
 	for n := 2; n < 2+deploys; n++ {
+		broken := method.beside && n%brokenEach == 0
 		l.deploying()
-		site.release(t, n)
+		if broken {
+			site.release(t, 0)
+		} else {
+			site.release(t, n)
+			good = n
+		}
 		cmd := exec.Command(reload[0], reload[1:]...)
 		cmd.Env, cmd.Dir = site.h.vars, site.h.dir
-		d := deployResult{at: time.Now()}
+		d := deployResult{at: time.Now(), broken: broken}
 		out, err := cmd.CombinedOutput()
-		if err == nil {
-			l.deployed(n)
+		if err == nil || broken {
+			l.deployed(good)
 		}
 		d.command, d.status = time.Since(d.at), cmd.ProcessState.ExitCode()
-		if err != nil {
+		if (err != nil) != broken {
 			t.Logf("%v: %v\n%s", reload, err, out)
 		}
-		d.served = l.only(n, patience)
-		if err := l.keeps(n, hold); err != nil {
-			t.Log("release ", n, ": ", err)
+		d.served = l.only(good, patience)
+		if err := l.keeps(good, hold); err != nil {
+			t.Log("release ", good, ": ", err)
 		}
 		if at, ok := l.seen(n); ok {
 			d.visible = at.Sub(d.at)
@@ -122,8 +141,8 @@ func (r deployRow) judge(t *testing.T) {
 		if d.served != nil {
 			t.Errorf("release %d: %v", i+2, d.served)
 		}
-		if d.status != 0 {
-			t.Errorf("release %d: exit status %d", i+2, d.status)
+		if want := map[bool]int{true: 1}[d.broken]; d.status != want {
+			t.Errorf("release %d: exit status %d, want %d", i+2, d.status, want)
 		}
 	}
 	if r.stale > 0 {
@@ -152,17 +171,18 @@ func (r deployRow) judge(t *testing.T) {
 // DeployTable is the rows as Markdown.
 func deployTable(rows []deployRow) string {
 	var b strings.Builder
-	b.WriteString("| how | served | new connections | keep-alive | retryable | slow answers | uploads | stale | longest gap | visible | command | exit status |\n")
-	b.WriteString("|---|---|---|---|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("| how | served | new connections | keep-alive | retryable | slow answers | uploads | stale | longest gap | without a deploy | visible | command | exit status |\n")
+	b.WriteString("|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, r := range rows {
 		served, exits := 0, map[int]int{}
 		var visible, command []time.Duration
 		for _, d := range r.deploys {
 			exits[d.status]++
-			command = append(command, d.command)
 			if d.served == nil {
 				served++
-				visible = append(visible, d.visible)
+			}
+			if d.served == nil && !d.broken {
+				command, visible = append(command, d.command), append(visible, d.visible)
 			}
 		}
 		how, server, _ := strings.Cut(r.method.name, ", ")
@@ -180,7 +200,7 @@ func deployTable(rows []deployRow) string {
 		if len(all) == 1 {
 			all[0], _, _ = strings.Cut(all[0], " ")
 		}
-		fmt.Fprintf(&b, " | %d | %s | %s | %s | %s |\n", r.stale, inMs(r.gap), inMs(median(visible)), inMs(median(command)), strings.Join(all, ", "))
+		fmt.Fprintf(&b, " | %d | %s | %s | %s | %s | %s |\n", r.stale, inMs(r.gap), inMs(r.calm), inMs(median(visible)), inMs(median(command)), strings.Join(all, ", "))
 	}
 	return b.String()
 }
@@ -201,7 +221,7 @@ func median(all []time.Duration) time.Duration {
 }
 
 // DeployNotes says what the table was made with.
-func deployNotes(deploys int) string {
+func deployNotes() string {
 	var versions []string
 	for _, name := range strings.Fields("starman libserver-starter-perl unicorn gunicorn puma nginx-light supervisor daemontools runit s6") {
 		out, _ := exec.Command("dpkg-query", "-W", "-f", "${Version}", name).Output()
@@ -209,7 +229,7 @@ func deployNotes(deploys int) string {
 	}
 	b, _ := os.ReadFile("/proc/sys/kernel/osrelease")
 	kernel, _, _ := strings.Cut(strings.TrimSpace(string(b)), "-")
-	return fmt.Sprintf("%d deploys by each method. Linux %s; %s.\n\n", deploys, kernel, strings.Join(versions, ", "))
+	return fmt.Sprintf("Linux %s; %s.\n\n", kernel, strings.Join(versions, ", "))
 }
 
 // The table of docs/deploys.md stands between these lines.
@@ -221,9 +241,27 @@ func replaceTable(path, table string) error {
 		return err
 	}
 	before, rest, found := strings.Cut(string(b), tableBegin)
-	_, after, ended := strings.Cut(rest, tableEnd)
+	old, after, ended := strings.Cut(rest, tableEnd)
 	if !found || !ended {
 		return fmt.Errorf("cannot write the table: %s lacks the lines %q and %q", path, tableBegin, tableEnd)
 	}
+	measured := map[string]bool{}
+	for line := range strings.Lines(table) {
+		measured[method(line)] = true
+	}
+	for line := range strings.Lines(old) {
+		if name := method(line); name != "" && !measured[name] {
+			table += line
+		}
+	}
 	return os.WriteFile(path, []byte(before+tableBegin+table+tableEnd+after), 0o644)
+}
+
+// method is what a line of the table is about; "" if it is no row.
+func method(line string) string {
+	if !strings.HasPrefix(line, "| `") {
+		return ""
+	}
+	name, _, _ := strings.Cut(line[2:], " |")
+	return name
 }

@@ -178,6 +178,14 @@ func (l *load) deploying() {
 	l.said = time.Time{}
 }
 
+// Calm ends the time before the first deploy, and returns the longest gap in it.
+func (l *load) calm() (gap time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	gap, l.gap = l.gap, 0
+	return gap
+}
+
 // Deployed is called when the release is said to be the only one that answers.
 func (l *load) deployed(release int) {
 	l.mu.Lock()
