@@ -1,12 +1,16 @@
 package main_test
 
+import "strings"
+
 // A stepsCase is a service that is reloaded by a new generation, while its supervisor is killed.
 type stepsCase struct {
 	name    string
 	command string
 	file    string // of its application
 	app     string
+	release func(n int) (name, content string) // see deployed; nil: releaseFile
 	keys    []string
+	timeout string // reload-timeout; "": 5s
 	verb    string
 	races   bool // a worker may lose a connection when it is told to end: see deployedServers
 	fails   bool // the new generation does not come to serve
@@ -16,6 +20,7 @@ type stepsCase struct {
 const (
 	psgiFault = "die \"not today\\n\" if -e 'DIR/fault';\n"
 	rackFault = "raise 'not today' if File.exist?('DIR/fault')\n"
+	confFault = "include DIR/faul[t];"
 	wsgiFault = "import os\nif os.path.exists('DIR/fault'):\n    raise Exception('not today')\n"
 )
 
@@ -39,6 +44,12 @@ until ($over) {
 }
 `
 
+// InBackground is nginx's release as it must be for USR2: see docs/recipes.md.
+func inBackground(n int) (name, content string) {
+	name, content = serverNamed("nginx").release(n)
+	return name, strings.Replace(content, "daemon off;", confFault, 1)
+}
+
 // StepsCases are each of a server that comes to serve, and one that fails.
 func stepsCases() (all []stepsCase) {
 	held := []string{"reload = 'replace'", "[listen.http]", "address = 'ADDR'", "[ready]"}
@@ -47,9 +58,13 @@ func stepsCases() (all []stepsCase) {
 		{name: "one_process", command: "perl server.pl", file: "server.pl", app: oneProcess, verb: "replace", keys: append(held, "fd = 9")},
 		{name: "unicorn", command: "unicorn -c unicorn.rb -E deployment config.ru", file: "config.ru", app: rackFault + rack, verb: "hup", keys: []string{"reload = 'usr2'", "[listen.http]", "address = 'ADDR'"}},
 		{name: "gunicorn", command: "gunicorn -b ADDR -w 3 app:app", file: "app.py", app: wsgiFault + wsgi, verb: "hup", keys: []string{"reload = 'usr2'"}},
+		{name: "nginx", command: "/usr/sbin/nginx -p DIR -c DIR/nginx.conf", file: "none", release: inBackground, verb: "hup", keys: []string{"reload = 'usr2'", "type = 'forking'", "pid-file = 'DIR/nginx.pid'"}},
 	} {
 		all = append(all, c)
 		c.name, c.fails = c.name+"_fails", true
+		if c.name == "nginx_fails" { // its successor ends before anybody has seen it
+			c.timeout = "1s"
+		}
 		all = append(all, c)
 	}
 	return all

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -57,14 +58,17 @@ type steps struct {
 
 func newSteps(t *testing.T, c stepsCase) *steps {
 	files := map[string]string{"web/" + c.file: c.app, "web/unicorn.rb": "listen 'ADDR'\nworker_processes 3\n"}
-	s := &steps{stepsCase: c, deploySite: newDeploySite(t, deployed{release: releaseFile, files: files}), t: t,
+	if c.release == nil {
+		c.release = releaseFile
+	}
+	s := &steps{stepsCase: c, deploySite: newDeploySite(t, deployed{release: c.release, files: files}), t: t,
 		generation: 1, release: 1, newest: 1, over: make(chan struct{})}
 	s.write(t, "services.d/web.toml", strings.Join(slices.Concat([]string{
 		"command = \"" + c.command + "\"",
 		"working-directory = 'DIR/web'",
 		"check-command = 'true'",
 		"min-uptime = '100ms'",
-		"reload-timeout = '10s'",
+		"reload-timeout = '" + cmp.Or(c.timeout, "5s") + "'",
 	}, c.keys, []string{""}), "\n"))
 	if err := s.h.start(s.h.dir, nil, nil, nil); err != nil {
 		t.Fatal(err)
@@ -122,7 +126,7 @@ func (s *steps) step(n int) bool {
 	s.newest++
 	s.deploySite.release(t, s.newest)
 	if s.fails {
-		s.write(t, "fault", "")
+		s.write(t, "fault", "}")
 	}
 	kills := []int{n}
 	if n%2 == 0 {
@@ -170,7 +174,7 @@ func (s *steps) step(n int) bool {
 
 var (
 	didReload = regexp.MustCompile(`^web@app01: reloaded, generation (\d+)`)
-	didNot    = regexp.MustCompile(`(?m)^web@app01: NOT reloaded, generation (\d+) (?:\(.*\) )?still serves: (?:generation|workers of generation) \d+ `)
+	didNot    = regexp.MustCompile(`(?m)^web@app01: NOT reloaded, generation (\d+) (?:\(.*\) )?still serves: (?:(?:generation|workers of generation) \d+|no new main process came) `)
 )
 
 // Judge holds what a command has said against what must be, and that against what is.
