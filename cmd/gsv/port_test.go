@@ -33,7 +33,7 @@ func reservePort() (port string, free func(), err error) {
 }
 
 // FreePort is such a port, until the test has ended.
-func freePort(t *testing.T) string {
+func freePort(t testing.TB) string {
 	port, free, err := reservePort()
 	if err != nil {
 		t.Fatal(err)
@@ -43,4 +43,4 @@ func freePort(t *testing.T) string {
 }
 
 // FreeAddress is such a port with its address. Nothing listens there.
-func freeAddress(t *testing.T) string { return net.JoinHostPort("127.0.0.1", freePort(t)) }
+func freeAddress(t testing.TB) string { return net.JoinHostPort("127.0.0.1", freePort(t)) }

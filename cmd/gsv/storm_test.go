@@ -140,7 +140,7 @@ func allOnce(t *testing.T, h *house, name string) {
 }
 
 // StormHouse is a house outside of any script.
-func stormHouse(t *testing.T) *house {
+func stormHouse(t testing.TB) *house {
 	dir, err := os.MkdirTemp("", "gsv") // t.TempDir is too long for a socket
 	if err != nil {
 		t.Fatal(err)
