@@ -19,6 +19,7 @@ type child struct {
 	start   uint64
 	process *spawn.Child // nil if it was adopted
 	leads   bool         // its pid is a process group
+	parted  bool         // its group was taken from it
 	watch   *watch       // of an adopted one that is not our child
 	held    []int
 
@@ -149,7 +150,7 @@ func (g *guardian) reap() {
 			break
 		}
 		c := g.pids[pid]
-		if c != nil && c.leads {
+		if c != nil && c.leading() {
 			if fd, err := unix.PidfdOpen(pid, 0); err == nil {
 				c.group = fd
 			}
@@ -303,7 +304,7 @@ func (c *child) signalMain(s unix.Signal) error {
 // signalGroup sends to the whole group, or returns ESRCH. Before it has made its group, and without one, a main process is all of it.
 func (c *child) signalGroup(s unix.Signal) error {
 	switch {
-	case !c.ended && !c.leads:
+	case !c.ended && !c.leading():
 		return c.signalMain(s)
 	case !c.ended:
 		if err := unix.Kill(-c.pid, s); err != unix.ESRCH {

@@ -11,7 +11,7 @@ import (
 func (g *guardian) part(c *child, pgrp int) {
 	if !c.leads {
 		for _, o := range g.runs {
-			if o.leads && o.pid == pgrp {
+			if o.pid == pgrp && o.leading() {
 				g.take(o)
 				return
 			}
@@ -29,6 +29,16 @@ func (g *guardian) part(c *child, pgrp int) {
 	}
 }
 
+// leading reports whether c leads a group, which an adopted process may have made since: a daemon does when who has started it has ended.
+func (c *child) leading() bool {
+	if c.leads || c.ended || c.parted || c.process != nil {
+		return c.leads
+	}
+	pgrp, err := unix.Getpgid(c.pid)
+	c.leads = err == nil && pgrp == c.pid && (c.watch == nil || c.watch.signal(0) == nil) // else it may be another's pid by now
+	return c.leads
+}
+
 // take takes its group away from c, whose main process may have ended: then there is nothing left of it.
 func (g *guardian) take(c *child) {
 	group := &child{pid: c.pid, leads: true, ended: true, group: c.group} // as if it had ended: a group and nothing else
@@ -37,7 +47,7 @@ func (g *guardian) take(c *child) {
 			group.group = fd
 		}
 	}
-	c.leads, c.group = false, -1
+	c.leads, c.parted, c.group = false, true, -1
 	g.nobodys = append(g.nobodys, group)
 	if c.left {
 		g.empty(c)

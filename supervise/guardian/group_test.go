@@ -114,7 +114,7 @@ func sceneGroup(s *scene) {
 	fds := openFiles(s)
 	for key, f := range map[string]func(*scene, string){
 		"alive": groupAlive, "ended": groupEnded, "endedlater": groupEndedLater, "unacked": groupUnacked, "last": groupOfTheAdopted,
-		"leader": groupOfALeader, "own": groupOwn, "armed": groupArmed, "twice": groupTwice, "zombie": groupZombie, "waited": groupWaited,
+		"leader": groupOfALeader, "own": groupOwn, "armed": groupArmed, "twice": groupTwice, "zombie": groupZombie, "madelater": groupMadeLater, "waited": groupWaited,
 	} {
 		f(s, key)
 	}
