@@ -193,6 +193,11 @@ func (s *Supervisor) parse(name string, src *source) *definition.Definition {
 // of an earlier guardian, and those that it was to watch when a supervisor died.
 func (s *Supervisor) adopt(svc *service, rec record, found *findings, newGuardian bool) {
 	for gen, r := range rec.Runs {
+		if newGuardian {
+			if stray, ok := findStray(rec, gen); ok {
+				r, rec.Runs[gen] = stray, stray
+			}
+		}
 		live := slices.ContainsFunc(rec.State.Runs, func(run lifecycle.Run) bool { return run.Gen == gen && run.Exit == nil })
 		if start, err := procfs.StartTime(r.Pid); !live || r.Pid == 0 || err != nil || start != r.Start {
 			continue

@@ -125,8 +125,9 @@ func namedUnix(path string) (inodes []uint64) {
 	return inodes
 }
 
-// holding returns the pids of the processes that have one of those sockets open, as far as we may see.
-func holding(inodes []uint64) (pids []int) {
+// Holders returns the pids of the processes that have a socket of one of those inodes (Socket.Inode) open, in no order, as far as
+// we may see: another user's takes the right to trace it (proc_pid_fd(5)). It looks through the descriptors of all processes.
+func Holders(inodes []uint64) (pids []int) {
 	inodes = slices.DeleteFunc(inodes, func(n uint64) bool { return n == 0 })
 	if len(inodes) == 0 {
 		return nil

@@ -75,14 +75,14 @@ func inetInUse(spec Spec, at netip.AddrPort) *InUse {
 	for _, h := range holders {
 		inodes = append(inodes, h.inode)
 	}
-	e.name(holding(inodes))
+	e.name(Holders(inodes))
 	return e
 }
 
 // unixInUse finds who has one of those unix sockets, of user uid.
 func unixInUse(spec Spec, uid int, inodes []uint64) *InUse {
 	e := &InUse{Addr: spec.String(), UID: uid}
-	e.name(holding(inodes))
+	e.name(Holders(inodes))
 	return e
 }
 
