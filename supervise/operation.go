@@ -104,7 +104,7 @@ func (op *operation) tell() {
 
 // Operation is the one of that id, as it is now.
 func (s *Supervisor) Operation(id string) (op status.Operation, ok bool) {
-	s.call(context.Background(), func() {
+	s.answer(func() {
 		if o := s.ops.get(id); o != nil {
 			op, ok = o.Operation, true
 		}

@@ -86,7 +86,9 @@ type Supervisor struct {
 	applying  chan struct{}
 }
 
-var errEnded = errors.New("gsv has ended")
+// errEnded is the answer to whoever waits for something when gsv ends: it says
+// nothing of that.
+var errEnded error = problem(503, 6, "", "gsv has ended")
 
 // New makes a Supervisor. Nothing happens before Run.
 func New(o Options) (*Supervisor, error) {
@@ -168,6 +170,14 @@ func (s *Supervisor) call(ctx context.Context, f func()) error {
 	}
 	<-ready
 	return nil
+}
+
+// answer is call for an answer that cannot say that gsv has ended. Whoever asks then
+// is cut off by the end of the process, and told by that; nothing else is true.
+func (s *Supervisor) answer(f func()) {
+	if s.call(context.Background(), f) != nil {
+		select {}
+	}
 }
 
 // report has f done by the loop, from a goroutine of the supervisor's own.

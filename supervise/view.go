@@ -15,7 +15,7 @@ import (
 func (s *Supervisor) About() status.About {
 	hello := s.guardian.Hello()
 	a := status.About{Version: s.opts.Version, Pid: hello.Pid, SupervisorPid: s.pid, BootID: s.bootID}
-	s.call(context.Background(), func() {
+	s.answer(func() {
 		a.Started = wall(s.started)
 		a.Uptime = now().Sub(s.started).Seconds()
 	})
@@ -26,7 +26,7 @@ func (s *Supervisor) About() status.About {
 func (s *Supervisor) Services() []status.Service {
 	var list []status.Service
 	places := map[int]running{}
-	s.call(context.Background(), func() {
+	s.answer(func() {
 		list = make([]status.Service, 0, len(s.names))
 		for _, name := range s.names {
 			svc := s.services[name]
@@ -50,7 +50,7 @@ func hasPlace(svc *service) bool {
 func (s *Supervisor) Service(name string) (v status.Service, ok bool) {
 	var is running
 	var held map[string]*listen.Socket
-	s.call(context.Background(), func() {
+	s.answer(func() {
 		if svc := s.services[name]; svc != nil {
 			v, ok = s.view(svc), true
 			is, v.FileProblem = running{svc.def, svc.runOrigin()}, svc.bad
@@ -222,7 +222,7 @@ func exitStatus(e *lifecycle.Exit) *status.Exit {
 
 // Allow is the service's [allow] table; known is false if there is no such service.
 func (s *Supervisor) Allow(name string) (allow map[string][]string, known bool) {
-	s.call(context.Background(), func() {
+	s.answer(func() {
 		svc := s.services[name]
 		if known = svc != nil; known && svc.def != nil {
 			allow = svc.def.Allow
