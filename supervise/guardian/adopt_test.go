@@ -56,6 +56,36 @@ func sceneAdopt(s *scene) {
 	s.Exit(0)
 }
 
+// One whose parent does not reap it has ended all the same, and leaves nothing.
+func TestAdoptUnreaped(t *testing.T) {
+	cmd := exec.Command("sleep", "1000")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}()
+	start, err := procfs.StartTime(cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	play(t, nil, "adoptunreaped", strconv.Itoa(cmd.Process.Pid), strconv.FormatUint(start, 10)).end(0)
+}
+
+func sceneAdoptUnreaped(s *scene) {
+	pid, _ := strconv.Atoi(s.args[0])
+	start, _ := strconv.ParseUint(s.args[1], 10, 64)
+	s.Adopt("web", 1, pid, start)
+	want[Started](s)
+	s.Signal(0, "web", 1, unix.SIGKILL, true)
+	if e := want[Ended](s); e.Pid != pid || e.Left || !e.Unknown {
+		s.fail("%+v, want an unknown end that leaves nothing", e)
+	}
+	s.Exit(0)
+}
+
 func TestAdoptAnOrphan(t *testing.T) { play(t, nil, "adoptown").end(0) }
 
 // An orphan is the guardian's own child: its status is always known.

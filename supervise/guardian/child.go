@@ -286,8 +286,15 @@ func (g *guardian) forget(c *child) {
 
 // groupLeft reports whether there is anything in the group of a run that has ended. What we may not signal is there.
 func (c *child) groupLeft() bool {
-	err := c.signalGroup(0)
-	return err == nil || err == unix.EPERM
+	if err := c.signalGroup(0); err != nil && err != unix.EPERM {
+		return false
+	}
+	if !c.unknown {
+		return true
+	}
+	// To kill(2), whoever has ended is there until his parent reaps him, and that is not us.
+	members, err := procfs.Group(c.pid)
+	return err != nil || len(members) > 0
 }
 
 // signalMain sends to the main process, or returns ESRCH.
