@@ -67,9 +67,9 @@ func (s *Supervisor) lookAt(suspects []suspect, children []int) {
 		tell(nil)
 		return
 	}
-	others, sessions := make([][]brood, len(suspects)), make([]int, len(suspects))
+	others, sessions, hunts := make([][]brood, len(suspects)), make([]int, len(suspects)), make([]*hunt, len(suspects))
 	for i, sus := range suspects {
-		others[i] = sus.svc.broods(sus.gen)
+		others[i], hunts[i] = sus.svc.broods(sus.gen), s.huntOf(sus.svc, sus.gen)
 		if r := sus.svc.runs[sus.gen]; r != nil {
 			sessions[i] = r.session
 		}
@@ -83,7 +83,11 @@ func (s *Supervisor) lookAt(suspects []suspect, children []int) {
 				procs = procfs.Marked(orphans, sus.svc.name)
 				marked[sus.svc.name] = procs
 			}
-			escaped[i] = without(procfs.InSession(procs, orphans, sessions[i]), others[i])
+			procs = procfs.InSession(procs, orphans, sessions[i])
+			if h := hunts[i]; h != nil {
+				procs = slices.Concat(procs, h.among(orphans, s.pathOf(h.def, sus.gen)))
+			}
+			escaped[i] = without(procs, others[i])
 		}
 		s.report(func() {
 			if _, unsure := s.helping(0); unsure { // one of those may be it

@@ -145,6 +145,7 @@ func (s *Supervisor) runEnded(svc *service, r *run, ev guardian.Ended, exit life
 	}
 	// A program that ends well at once may have gone into the background.
 	daemon := exit.Code == 0 && exit.Signal == 0 && exit.Failure == "" && !exit.Unknown && !svc.policy.Oneshot && svc.name != s.opts.Direct
+	daemon = daemon || r.def.Type == definition.Forking // which was not found
 	if (svc.ending(gen) || daemon || r.session != 0) && !ev.Left && s.end == nil {
 		s.findEscaped(svc, gen, func(escaped []procfs.Proc) {
 			s.runOver(svc, r, gen, exit, len(escaped) > 0)

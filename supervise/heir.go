@@ -44,6 +44,7 @@ func (s *Supervisor) adoptHeir(svc *service, e lifecycle.Adopt) {
 	svc.runs[e.Gen] = r
 	s.isMain(r, e.Proc.Pid, e.Proc.Start)
 	s.noteSession(r)
+	s.mark(svc)
 	s.save(svc)
 	s.guardian.Adopt(svc.name, r.n, e.Proc.Pid, e.Proc.Start)
 	s.watchReady(svc, e.Gen, false)

@@ -31,15 +31,24 @@ func (s *Supervisor) locate(svc *service, gen int, r *run, ev guardian.Ended, th
 		ctx, cancel = context.WithTimeout(ctx, d)
 	}
 	r.locating = cancel
-	keeper, d, mains, launched := s.guardian.Hello().Pid, r.def, map[int]bool{s.pid: true}, r.start
+	keeper, d, mains, launched, h := s.guardian.Hello().Pid, r.def, map[int]bool{s.pid: true}, r.start, s.huntOf(svc, gen)
 	for main := range s.mains {
 		mains[main] = true
 	}
 	go func() {
 		defer cancel()
-		p, why := awaitDaemon(ctx, d, func(p procfs.Proc) bool {
+		is := func(p procfs.Proc) bool {
 			return p.PPid == keeper && p.Alive() && p.Start >= launched && !mains[p.Pid]
-		}, keeper, func(why string) { s.report(func() { r.saw = why }) })
+		}
+		var p procfs.Proc
+		var why string
+		if d.PidFile != "" {
+			p, why = awaitDaemon(ctx, d, is, func(why string) { s.report(func() { r.saw = why }) })
+		} else if children, err := procfs.Children(keeper); err != nil {
+			why = err.Error()
+		} else {
+			p, why = h.leftDaemon(children, s.pathOf(d, gen), is)
+		}
 		s.report(func() {
 			r.locating = nil
 			if why == "" && !s.rehome(svc, gen, p) {
@@ -63,25 +72,8 @@ func (s *Supervisor) locate(svc *service, gen int, r *run, ev guardian.Ended, th
 }
 
 // awaitDaemon waits until the pid-file names a process that may be the service's
-// (is), or takes the only one of its that there is; why not, if none is. Meanwhile
-// it tells what it sees.
-func awaitDaemon(ctx context.Context, d *definition.Definition, is func(procfs.Proc) bool, keeper int, tell func(string)) (p procfs.Proc, why string) {
-	if d.PidFile == "" {
-		children, err := procfs.Children(keeper)
-		if err != nil {
-			return p, err.Error()
-		}
-		var left []procfs.Proc
-		for _, c := range procfs.Marked(children, d.Name) {
-			if is(c) {
-				left = append(left, c)
-			}
-		}
-		if len(left) != 1 {
-			return p, fmt.Sprintf("it went into the background and left %s; pid-file says which is its main process", plural(len(left), "process", "processes"))
-		}
-		return left[0], ""
-	}
+// (is); why not, if none is. Meanwhile it tells what it sees.
+func awaitDaemon(ctx context.Context, d *definition.Definition, is func(procfs.Proc) bool, tell func(string)) (p procfs.Proc, why string) {
 	events, err := watchDir(filepath.Dir(d.PidFile))
 	if err != nil {
 		return p, err.Error()
@@ -210,6 +202,7 @@ func (s *Supervisor) rehome(svc *service, gen int, p procfs.Proc) bool {
 	r.ended, r.empty = false, false
 	s.isMain(r, pid, start)
 	s.noteSession(r)
+	s.mark(svc)
 	s.save(svc)
 	s.guardian.Adopt(svc.name, r.n, pid, start)
 	s.event(status.Event{Service: svc.name, Kind: "gsv", Pid: pid, Text: fmt.Sprintf("its main process is %d now", pid)})

@@ -193,8 +193,14 @@ func (d *Definition) interpreter(i invocation, servicePath, language string) ([]
 	return nil, fmt.Errorf("cannot find %s in the service's PATH", i.program)
 }
 
-// firstLine reads the first line of a program, which is looked up as for a start.
-func (d *Definition) firstLine(program, servicePath string) (string, error) {
+// Program is the path of the program that the command runs, behind what wraps it; "" if it cannot
+// be found. servicePath is the service's PATH. It looks at files, so it may block.
+func (d *Definition) Program(servicePath string) string {
+	return d.lookUp(invoked(d.Command, d.Preset).program, servicePath)
+}
+
+// lookUp finds a program as for a start; "" if there is none.
+func (d *Definition) lookUp(program, servicePath string) string {
 	candidates := []string{d.in(program)}
 	if !strings.Contains(program, "/") {
 		candidates = nil
@@ -203,20 +209,27 @@ func (d *Definition) firstLine(program, servicePath string) (string, error) {
 		}
 	}
 	for _, file := range candidates {
-		st, err := os.Stat(file)
-		if err != nil || !st.Mode().IsRegular() || st.Mode()&0o111 == 0 {
-			continue
+		if st, err := os.Stat(file); err == nil && st.Mode().IsRegular() && st.Mode()&0o111 != 0 {
+			return file
 		}
-		f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
-		if err != nil {
-			return "", err
-		}
-		defer f.Close()
-		line, err := bufio.NewReaderSize(f, 256).ReadSlice('\n') // a kernel reads no more (binfmt_script)
-		if err != nil {
-			return "", fmt.Errorf("cannot read %s: %w", file, err)
-		}
-		return string(line), nil
 	}
-	return "", fs.ErrNotExist
+	return ""
+}
+
+// firstLine reads the first line of a program, which is looked up as for a start.
+func (d *Definition) firstLine(program, servicePath string) (string, error) {
+	file := d.lookUp(program, servicePath)
+	if file == "" {
+		return "", fs.ErrNotExist
+	}
+	f, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	line, err := bufio.NewReaderSize(f, 256).ReadSlice('\n') // a kernel reads no more (binfmt_script)
+	if err != nil {
+		return "", fmt.Errorf("cannot read %s: %w", file, err)
+	}
+	return string(line), nil
 }
