@@ -67,10 +67,10 @@ func (b *birth) bind(d *definition.Definition, gen int, alone bool, held map[str
 		if err != nil {
 			return fmt.Errorf("[listen.%s]: %w", sock.Name, err)
 		}
-		// nginx does not set it on what it inherits, and waits in accept(2) for a connection that another took; Net::Server and
-		// php-fpm want it clear; the others set it.
-		if nginx := d.Preset == "nginx"; nginx || alone {
-			err = nonblocking(nginx, held[spec.String()], b.bound[spec.String()])
+		for _, is := range []*listen.Socket{held[spec.String()], b.bound[spec.String()]} {
+			if is != nil && err == nil {
+				err = suit(is, d.Preset, alone)
+			}
 		}
 		if err != nil {
 			return fmt.Errorf("[listen.%s]: %w", sock.Name, err)
@@ -89,21 +89,31 @@ func (b *birth) bind(d *definition.Definition, gen int, alone bool, held map[str
 	return nil
 }
 
-// nonblocking sets or clears O_NONBLOCK on what all processes share of a socket.
-func nonblocking(is bool, socks ...*listen.Socket) error {
-	for _, sock := range socks {
-		if sock == nil {
-			continue
-		}
-		raw, err := sock.File().SyscallConn()
-		if err == nil {
-			err = raw.Control(func(fd uintptr) { err = unix.SetNonblock(int(fd), is) })
-		}
-		if err != nil {
-			return err
-		}
+// suit makes of what all processes share of a socket what the server wants. alone:
+// no other process has it.
+func suit(sock *listen.Socket, preset string, alone bool) error {
+	raw, err := sock.File().SyscallConn()
+	if err != nil {
+		return err
 	}
-	return nil
+	var wrong error
+	err = raw.Control(func(fd uintptr) {
+		// nginx does not set it on what it inherits, and waits in accept(2) for a connection that another took; Net::Server and
+		// php-fpm want it clear; the others set it.
+		if nginx := preset == "nginx"; nginx || alone {
+			wrong = unix.SetNonblock(int(fd), nginx)
+		}
+		// When puma is told to go it closes connections that it has accepted and that nothing has come on yet (Puma::Server,
+		// reactor_wakeup; Puma::Client, can_close?): it is to get those on which a request has come. unicorn sets it too.
+		if puma := preset == "puma"; (puma || alone) && sock.Spec().Network == "tcp" {
+			seconds := 0
+			if puma {
+				seconds = 1
+			}
+			wrong = errors.Join(wrong, unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, seconds))
+		}
+	})
+	return errors.Join(err, wrong)
 }
 
 // withVariables is env with these variables, in place of those of the same names.
