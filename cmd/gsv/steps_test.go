@@ -26,10 +26,7 @@ import (
 //
 // GSV_STEPS=1 does so at every step, 7 at every seventh, which is how it is if that is not set.
 func TestSteps(t *testing.T) {
-	stride := 7
-	if n, err := strconv.Atoi(os.Getenv("GSV_STEPS")); err == nil {
-		stride = max(n, 1)
-	}
+	stride := strideOf(7)
 	var played sync.WaitGroup // all at once: most of their time they wait
 	for i, c := range stepsCases() {
 		played.Go(func() {
@@ -41,6 +38,13 @@ func TestSteps(t *testing.T) {
 		})
 	}
 	played.Wait()
+}
+
+func strideOf(unset int) int {
+	if n, err := strconv.Atoi(os.Getenv("GSV_STEPS")); err == nil {
+		return max(n, 1)
+	}
+	return unset
 }
 
 // Steps is a gsv with a service that is reloaded again and again, and clients that ask it all the time.
@@ -120,14 +124,19 @@ func (s *steps) asks(c class) {
 	}
 }
 
+// Deploy puts a new release into place.
+func (s *steps) deploy() {
+	s.newest++
+	s.deploySite.release(s.t, s.newest)
+	if s.fails {
+		s.write(s.t, "fault", "}")
+	}
+}
+
 // Step reloads once, the supervisor being killed before the nth thing that it does. It reports whether it was.
 func (s *steps) step(n int) bool {
 	t := s.t
-	s.newest++
-	s.deploySite.release(t, s.newest)
-	if s.fails {
-		s.write(t, "fault", "}")
-	}
+	s.deploy()
 	kills := []int{n}
 	if n%2 == 0 {
 		kills = append(kills, 1+5*n%13)
@@ -139,7 +148,7 @@ func (s *steps) step(n int) bool {
 		if err != nil {
 			t.Fatal(err)
 		}
-		tracer := trace(t, pid, n)
+		tracer := trace(t, pid, n, pid)
 		if i == 0 {
 			go func() { done <- s.gsvctl(s.verb, "web") }()
 		}

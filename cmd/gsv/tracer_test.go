@@ -18,24 +18,24 @@ import (
 )
 
 // A tracer is another process that stops a supervisor at each system call, counts those that somebody else can see
-// something of, and kills it with -9 just before one of them.
+// something of, and kills it, or others, with -9 just before one of them.
 type tracer struct {
 	cmd    *exec.Cmd
 	killed chan string // before which call; closed when it traces no more
 }
 
-// TracedEnv tells a test binary to be a tracer: "PID N", of whom to kill and before which call.
+// TracedEnv tells a test binary to be a tracer: "PID N KILLED…".
 const tracedEnv = "GSV_TEST_TRACED"
 
-// Trace has the supervisor killed just before the nth call from now on.
-func trace(t *testing.T, pid, n int) *tracer {
+// Trace has processes killed just before the nth call of a supervisor from now on.
+func trace(t *testing.T, pid, n int, whom ...int) *tracer {
 	t.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	tr := &tracer{exec.Command(os.Args[0], "-test.run=^TestTracer$"), make(chan string, 1)}
-	tr.cmd.Env = append(os.Environ(), "GSV_TEST_BIN="+bin, fmt.Sprintf("%s=%d %d", tracedEnv, pid, n))
+	tr.cmd.Env = append(os.Environ(), "GSV_TEST_BIN="+bin, tracedEnv+"="+strings.Trim(fmt.Sprint(append([]int{pid, n}, whom...)), "[]"))
 	tr.cmd.ExtraFiles = []*os.File{w}
 	if err := tr.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -75,13 +75,17 @@ func (tr *tracer) end(over bool) (killed []string) {
 
 // TestTracer is no test: see tracer.
 func TestTracer(*testing.T) {
-	var pid, n int
-	if _, err := fmt.Sscanf(os.Getenv(tracedEnv), "%d %d", &pid, &n); err != nil {
+	var all []int
+	for _, word := range strings.Fields(os.Getenv(tracedEnv)) {
+		n, _ := strconv.Atoi(word)
+		all = append(all, n)
+	}
+	if len(all) < 3 {
 		return
 	}
 	out := os.NewFile(3, "pipe")
 	runtime.LockOSThread() // a tracer is a thread
-	tr := tracing{pid: pid, left: n, threads: map[int]bool{}, out: out}
+	tr := tracing{pid: all[0], left: all[1], whom: all[2:], threads: map[int]bool{}, out: out}
 	if err := tr.run(); err != nil {
 		fmt.Fprintln(out, err)
 	}
@@ -92,6 +96,7 @@ func TestTracer(*testing.T) {
 type tracing struct {
 	pid     int
 	left    int          // calls until the kill
+	whom    []int        // are killed
 	threads map[int]bool // whether it stops at its calls yet
 	traced  bool         // all do, and that was said
 	out     *os.File
@@ -203,7 +208,9 @@ func (tr *tracing) call(tid int) {
 		return
 	}
 	fmt.Fprintf(tr.out, "%s %s %.400q\n", name, filepath.Base(file), tr.text(name, info.args))
-	_ = unix.Kill(tr.pid, unix.SIGKILL) // and the call is not done
+	for _, pid := range tr.whom { // and if it is the supervisor, the call is not done
+		_ = unix.Kill(pid, unix.SIGKILL)
+	}
 }
 
 // Text is what is written.
