@@ -104,10 +104,11 @@ func suit(sock *listen.Socket, preset string, alone bool) error {
 			wrong = unix.SetNonblock(int(fd), nginx)
 		}
 		// When puma is told to go it closes connections that it has accepted and that nothing has come on yet (Puma::Server,
-		// reactor_wakeup; Puma::Client, can_close?): it is to get those on which a request has come. unicorn sets it too.
-		if puma := preset == "puma"; (puma || alone) && sock.Spec().Network == "tcp" {
+		// reactor_wakeup; Puma::Client, can_close?). So does a worker of Starman's whose read the signal interrupts (Starman::Server,
+		// _read_headers). They are to get those on which a request has come. unicorn asks for that by itself.
+		if later := preset == "puma" || preset == "starman"; (later || alone) && sock.Spec().Network == "tcp" {
 			seconds := 0
-			if puma {
+			if later {
 				seconds = 1
 			}
 			wrong = errors.Join(wrong, unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, seconds))

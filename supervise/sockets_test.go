@@ -11,7 +11,7 @@ import (
 	"gsv/supervise/listen"
 )
 
-// TestSuit: puma is given no connection on which nothing has come yet, other servers are, and nginx is not to wait.
+// TestSuit: puma and Starman are given no connection on which nothing has come yet, other servers are, and nginx is not to wait.
 func TestSuit(t *testing.T) {
 	sock, err := listen.Open(listen.Spec{Name: "web", Network: "tcp", Address: "127.0.0.1:0", Mode: -1, UID: -1, GID: -1})
 	if err != nil {
@@ -25,8 +25,9 @@ func TestSuit(t *testing.T) {
 	}{
 		{preset: "none", alone: true, waits: true},
 		{preset: "puma", alone: true, deferred: true, waits: true},
-		{preset: "starman", deferred: true, waits: true}, // a process of puma's has it too
-		{preset: "starman", alone: true, waits: true},
+		{preset: "gunicorn", deferred: true, waits: true}, // a process of puma's has it too
+		{preset: "gunicorn", alone: true, waits: true},
+		{preset: "starman", alone: true, deferred: true, waits: true},
 		{preset: "puma", deferred: true, waits: true},
 		{preset: "nginx", deferred: true},
 		{preset: "nginx", alone: true},
