@@ -219,6 +219,7 @@ func (s *Supervisor) adopt(svc *service, rec record, found *findings, newGuardia
 func (s *Supervisor) reunite(svc *service, known map[int]runRecord, found *findings) {
 	found.taken = append(found.taken, svc.name)
 	var runs []lifecycle.Found
+	var resumed []guardian.Ended
 	former := formerHeld(svc, known, found)
 	for _, p := range found.processes {
 		if p.Key != svc.name {
@@ -240,6 +241,11 @@ func (s *Supervisor) reunite(svc *service, known map[int]runRecord, found *findi
 		if rec.Pid == p.Pid && rec.Start == p.StartTime || rec.Pid == 0 {
 			svc.runs[gen].origin = recorded(rec.Release)
 		}
+		background, is := backgroundEnd(svc, svc.runs[gen], p, rec.Forked, found.ended)
+		if is {
+			svc.runs[gen].forked, svc.runs[gen].over = true, false
+			resumed = append(resumed, background)
+		}
 		s.mains[p.Pid]++
 		if rec.Born != 0 || rec.N != 0 {
 			s.noteSession(svc.runs[gen])
@@ -247,15 +253,18 @@ func (s *Supervisor) reunite(svc *service, known map[int]runRecord, found *findi
 		s.listen(svc, p)
 		f := lifecycle.Found{Gen: gen, Since: sinceTicks(p.StartTime)}
 		for _, e := range found.ended {
-			if e.Key == svc.name && e.N == p.N {
+			if e.Key != svc.name || e.N != p.N {
+				continue
+			}
+			svc.acks = append(svc.acks, p.N)
+			if !is {
 				f.Ended = &lifecycle.Ended{Gen: gen, Exit: exitOf(e), Left: e.Left, Jitter: jitter()}
 				if e.Failure != nil {
 					f.Ended.Exit.Failure = describeFailure(svc.def, svc.def.Command[0], e.Failure)
 				}
-				svc.acks = append(svc.acks, p.N)
 			}
 		}
-		if f.Ended != nil || !p.Ended || p.Left {
+		if f.Ended != nil || !p.Ended || p.Left || is {
 			runs = append(runs, f)
 		}
 	}
@@ -264,6 +273,11 @@ func (s *Supervisor) reunite(svc *service, known map[int]runRecord, found *findi
 	state, effects := lifecycle.Recover(svc.policy, svc.state, now(), runs)
 	svc.state = state
 	s.carryOut(svc, before, effects)
+	for _, ev := range resumed {
+		if r := svc.runs[genOfN(ev.N)]; r != nil {
+			s.awaitBackground(svc, genOfN(ev.N), r, ev)
+		}
+	}
 	s.watchAgain(svc)
 	s.wakeLeaving(svc)
 	for gen := range svc.runs {
@@ -295,18 +309,6 @@ func (s *Supervisor) listen(svc *service, p guardian.Process) {
 	for _, f := range held {
 		f.Close()
 	}
-}
-
-// ticksPerSecond is USER_HZ, in which /proc counts; it is 100 on every Linux
-// that Go runs on (proc(5), getconf CLK_TCK).
-const ticksPerSecond = 100
-
-// sinceTicks is a process's start time on the deadlines' clock.
-func sinceTicks(ticks uint64) time.Time {
-	if ticks == 0 {
-		return now()
-	}
-	return time.Unix(0, int64(ticks)*int64(time.Second)/ticksPerSecond).UTC()
 }
 
 // boot takes up the service files, at a start of gsv.

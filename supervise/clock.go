@@ -22,6 +22,18 @@ func wall(t time.Time) time.Time {
 	return time.Now().Add(t.Sub(now())).Round(time.Millisecond)
 }
 
+// ticksPerSecond is USER_HZ, in which /proc counts; it is 100 on every Linux
+// that Go runs on (proc(5), getconf CLK_TCK).
+const ticksPerSecond = 100
+
+// sinceTicks is a process's start time on the deadlines' clock.
+func sinceTicks(ticks uint64) time.Time {
+	if ticks == 0 {
+		return now()
+	}
+	return time.Unix(0, int64(ticks)*int64(time.Second)/ticksPerSecond).UTC()
+}
+
 // deadlines are things to do at their times, the earliest first. A deadline of
 // a service that has moved is left in place and recognised when it comes up, or
 // when there are many: a service can move its own as often as it likes.

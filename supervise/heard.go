@@ -115,10 +115,12 @@ func (s *Supervisor) heardEnded(ev guardian.Ended) {
 	svc.armed = 0 // whatever was armed is dropped
 	gen := genOfN(ev.N)
 	if forked := r.def.Type == definition.Forking && r.n == uint64(gen); forked && ev.Failure == nil && exit == (lifecycle.Exit{At: exit.At}) && svc.starting(gen) {
-		s.locate(svc, gen, r, ev, func(why string) {
-			exit.Failure, ev.Left = why, ev.Left && !r.empty
-			s.runEnded(svc, r, ev, exit)
-		})
+		// It may take longer than the guardian waits to hear that its end is known.
+		r.forked = true
+		svc.acks = append(svc.acks, r.n)
+		s.mark(svc)
+		s.save(svc)
+		s.awaitBackground(svc, gen, r, ev)
 		return
 	}
 	if ev.Failure == nil {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -22,6 +23,32 @@ import (
 
 // A service of type "forking" is what its first process has left behind when that
 // has ended well: the process that its pid-file names, or the one that there is.
+
+// awaitBackground goes on with a run whose first process has ended well, when it is
+// known what that has left.
+func (s *Supervisor) awaitBackground(svc *service, gen int, r *run, ev guardian.Ended) {
+	exit := exitOf(ev)
+	s.locate(svc, gen, r, ev, func(why string) {
+		r.forked = false
+		exit.Failure, ev.Left = why, ev.Left && !r.empty
+		s.runEnded(svc, r, ev, exit)
+	})
+}
+
+// backgroundEnd is the end of the first process of a run that another supervisor has
+// known to be in the background, or could have; ok is false if it is not such a run.
+func backgroundEnd(svc *service, r *run, p guardian.Process, forked bool, ended []guardian.Ended) (ev guardian.Ended, ok bool) {
+	gen := genOfN(p.N)
+	if !p.Ended || r.def.Type != definition.Forking || p.N != uint64(gen) || !slices.ContainsFunc(svc.state.Runs, func(known lifecycle.Run) bool { return known.Gen == gen && known.Exit == nil }) {
+		return ev, false
+	}
+	for _, e := range ended {
+		if e.Key == p.Key && e.N == p.N {
+			return e, forked || e.Failure == nil && !e.Unknown && e.Status == 0 && svc.starting(gen)
+		}
+	}
+	return guardian.Ended{Key: p.Key, N: p.N, Pid: p.Pid, Left: p.Left, At: time.Now()}, forked
+}
 
 // locate looks for the main process of a service that has gone into the
 // background, and goes on with it, or without: then is called with why.
@@ -199,7 +226,7 @@ func (s *Supervisor) rehome(svc *service, gen int, p procfs.Proc) bool {
 		return false
 	}
 	r.n += 1 << genBits
-	r.ended, r.empty = false, false
+	r.ended, r.empty, r.forked = false, false, false
 	s.isMain(r, pid, start)
 	s.noteSession(r)
 	s.mark(svc)

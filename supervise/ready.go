@@ -68,7 +68,7 @@ func (s *Supervisor) readyFiles(svc *service, gen int, b *birth, files, keep []g
 // run's output is read.
 func (s *Supervisor) readyHeld(svc *service, gen int, held []*os.File) {
 	r := svc.runs[gen]
-	if r == nil || r.ended {
+	if r == nil || r.ended && !r.forked {
 		return
 	}
 	if c := checkOf(r.def); c != nil && c.regain != nil {

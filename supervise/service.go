@@ -65,6 +65,7 @@ type run struct {
 	counted  bool   // among those it has not answered
 	ended    bool   // the guardian has told its end
 	over     bool   // lifecycle has been told
+	forked   bool   // its first process has ended well, and the one in the background is not known yet
 	unwanted func() // not nil: it was started ahead of time and too late; what to do when it is gone
 	empty    bool   // the guardian has told that nothing of its group is left
 	drained  bool   // all its output is in the log

@@ -88,6 +88,7 @@ type runRecord struct {
 	Private string `json:"private,omitempty"`
 	Next    bool   `json:"next,omitempty"` // it was started by the next definition
 	Told    told   `json:"told,omitzero"`
+	Forked  bool   `json:"forked,omitempty"` // see run
 }
 
 // entry is a line of the file of records.
@@ -337,7 +338,7 @@ func (s *Supervisor) recordOf(svc *service) record {
 }
 
 func (r *run) record(gen int, next *definition.Definition) runRecord {
-	rec := runRecord{Pid: r.pid, Start: r.start, Release: r.origin.known(), Private: r.private, Next: next != nil && r.def == next, Told: r.told}
+	rec := runRecord{Pid: r.pid, Start: r.start, Release: r.origin.known(), Private: r.private, Next: next != nil && r.def == next, Told: r.told, Forked: r.forked}
 	if r.n != uint64(gen) {
 		rec.N = r.n
 	}
