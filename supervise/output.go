@@ -37,24 +37,17 @@ func (s *Supervisor) attemptLines(file *logs.File, key logs.Key, mark int64, n i
 }
 
 // attempt is what run gen wrote: of a oneshot the begin, for its output is what
-// it was run for, of others the end, where the cause of a failure is.
+// it was run for, of others what names the cause of a failure. What a run beside
+// it wrote meanwhile, such as its access log, is among it.
 func attempt(file *logs.File, gen, n int) []string {
-	begin := n != attemptLines
-	ask := n
-	if begin {
-		ask = -1
-	}
-	text, err := file.Attempt(gen, ask)
+	text, err := file.Attempt(gen, -1)
 	if err != nil {
 		return []string{"(its log cannot be read: " + err.Error() + ")"}
 	}
-	if begin {
+	if n != attemptLines {
 		return firstLines(splitLines(text), n)
 	}
-	if len(text) > shownBytes {
-		text = text[len(text)-shownBytes:]
-	}
-	return splitLines(bytes.Clone(text))
+	return excerpt(splitLines(text), n)
 }
 
 // firstLines are the first n lines, or shownBytes, and a line that says that
