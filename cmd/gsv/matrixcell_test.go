@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -27,11 +26,12 @@ var outcomes = map[string]outcome{
 	"1 DOWN":      {status: 1, says: `FAILED, web is DOWN`, serves: ""},
 	"0 reloaded":  {status: 0, says: `: reloaded`, serves: "new"},
 	"0 restarted": {status: 0, says: `: restarted`, serves: "new"},
-	"0 ended":     {status: 0, says: `: reloaded, .*\d old workers? \([\d ]+\) still busy after 1s w(ere|as) ended`, serves: "new", busy: true},
+	"0 ended":     {status: 0, says: `: reloaded, .*\d old (workers?|process|processes)\b.* \([\d ]+\) still busy after 1s w(ere|as) ended`, serves: "new", busy: true},
+	"0 started":   {status: 0, says: `: started`, serves: "new"},
 	"0 later":     {status: 0, says: `: (reloaded|restarted)`, serves: "new"},
 }
 
-// A cell is a row of the table in docs/reload.md: something goes wrong, or is under way, when hup is asked for.
+// A cell is a row of a table: something goes wrong, or is under way, when hup is asked for.
 type cell struct {
 	name   string
 	play   func(s *stage, want outcome)
@@ -64,6 +64,7 @@ var cells = []cell{
 func (s *stage) verdict(v verdict, want outcome, old, new string) {
 	s.t.Helper()
 	s.judge(v, want.status, want.says, "hup web")
+	defer s.visitor.judge(s.t, want, old, new)
 	switch want.serves {
 	case "old":
 		s.serves(old)
@@ -102,6 +103,7 @@ func breaks(f fault, checked bool) func(*stage, outcome) {
 			s.keys["check-timeout"] = `"3s"`
 		}
 		s.begin()
+		s.visitor.shares(f == diesSoon)
 		number, before := s.deploy(f), len(s.written())
 		v := s.gsvctl("hup", "web")
 		s.verdict(v, want, "1", number)
@@ -182,12 +184,12 @@ func playDirectoryGone(s *stage, want outcome) {
 		s.t.Fatal(err)
 	}
 	s.verdict(s.gsvctl("hup", "web"), want, "1", "")
-	s.recovers(s.deployBeside())
+	s.recovers(s.deployBeside(good))
 }
 
 func playStaleRelease(s *stage, want outcome) {
 	s.begin()
-	number := s.deployBeside()
+	number := s.deployBeside(good)
 	s.verdict(s.gsvctl("hup", "web"), want, "1", number)
 	if want.serves == "old" {
 		if v := s.gsvctl("status", "web"); !strings.Contains(v.out, "STALE") {
@@ -196,7 +198,7 @@ func playStaleRelease(s *stage, want outcome) {
 		s.set("stale-release", `"restart"`)
 		s.recovers(number)
 	}
-	s.recovers(s.deployBeside())
+	s.recovers(s.deployBeside(good))
 }
 
 func playLongRequest(s *stage, want outcome) {
@@ -224,6 +226,9 @@ func playLongRequest(s *stage, want outcome) {
 			s.t.Errorf("the request was cut: %v", a)
 		default:
 		}
+	}
+	if s.server.held && want.serves == "new" {
+		s.serving(2)
 	}
 	s.slow.release()
 	if a := <-slow; a.release != "1" || a.err != nil {
@@ -294,29 +299,6 @@ func (s *stage) oneEnds(workers []status.Worker) {
 	}
 }
 
-// The master is killed while its new workers, or the new master itself, load the application.
-func playMasterKilled(s *stage, want outcome) {
-	s.keys["check-command"] = `[]`
-	s.begin()
-	number, before := s.deploy(hangs), len(s.written())
-	hup := s.background("hup", "web")
-	if s.gate.shut {
-		s.logged(s.server.taken, before)
-	} else {
-		s.gate.reached(s.t)
-	}
-	web, err := s.service("web")
-	if err != nil || web.Pid == 0 {
-		s.t.Fatalf("no main process: %v", err)
-	}
-	if err := syscall.Kill(web.Pid, syscall.SIGKILL); err != nil {
-		s.t.Fatal(err)
-	}
-	s.verdict(<-hup, want, "1", number)
-	s.gate.release()
-	s.recovers(s.deploy(good))
-}
-
 func playHupWhileStarting(s *stage, want outcome) {
 	s.keys["autostart"] = `false`
 	s.define()
@@ -331,7 +313,7 @@ func playHupWhileStarting(s *stage, want outcome) {
 	v := s.gsvctl("hup", "web")
 	s.verdict(v, want, number, number)
 	web, err := s.service("web")
-	if err != nil || web.Restarts != 0 || web.Generation != 1 && !s.server.restarts {
+	if err != nil || web.Restarts != 0 || web.Generation != 1 && !s.server.restarts && !s.server.held {
 		s.t.Errorf("it was killed: generation %d, %d restarts, last exit %+v (%v)", web.Generation, web.Restarts, web.LastExit, err)
 	}
 	s.recovers(s.deploy(good))
@@ -363,6 +345,7 @@ func playTenHups(s *stage, want outcome) {
 		number = "1"
 	}
 	s.serves(number)
+	s.visitor.judge(s.t, want, "1", number)
 	s.recovers(s.deploy(good))
 }
 

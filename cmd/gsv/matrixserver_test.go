@@ -2,7 +2,7 @@ package main_test
 
 import "regexp"
 
-// A rowServer is a column of the table in docs/reload.md: a server and how its service is written.
+// A rowServer is a column of a table: a server and how its service is written.
 type rowServer struct {
 	name     string
 	language language
@@ -15,9 +15,10 @@ type rowServer struct {
 	limps    bool              // after a broken reload some of its old workers serve, while a new one dies again and again
 	refuses  bool              // hup is refused: only a restart loads new code
 	restarts bool              // hup is a restart
+	held     bool              // gsv holds its socket, and hup tries a new generation
 }
 
-// Servers are all that the matrix is about. Each has two workers and runs in the directory current, a link to releases/1.
+// Servers are the columns of the table in docs/reload.md. Each has two workers and runs in the directory current, a link to releases/1.
 var servers = []rowServer{
 	{
 		name: "starman", language: perl, taken: regexp.MustCompile(`Sending children hup signal`),

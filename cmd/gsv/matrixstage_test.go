@@ -26,12 +26,13 @@ type stage struct {
 	t      *testing.T
 	server *rowServer
 	*house
-	port   string // the server's
-	behind string // the port of the server behind nginx
-	gate   *fifo  // an application that hangs reads it when it is loaded
-	slow   *fifo  // a slow request reads it
-	last   int    // the newest release
-	keys   map[string]string
+	port    string   // the server's
+	behind  string   // the port of the server behind nginx
+	gate    *fifo    // an application that hangs reads it when it is loaded
+	slow    *fifo    // a slow request reads it
+	last    int      // the newest release
+	visitor *visitor // asks all the time; nil unless gsv holds the socket
+	keys    map[string]string
 }
 
 // NewStage makes the directories of a service whose release 1 is good; nothing runs yet.
@@ -39,7 +40,7 @@ func newStage(t *testing.T, server *rowServer) *stage {
 	h := stormHouse(t)
 	s := &stage{t: t, server: server, house: h, last: 1, keys: map[string]string{}}
 	s.port, s.behind = freePort(t), "1"
-	s.gate = s.newFifo("gate", server.name == "nginx")
+	s.gate = s.newFifo("gate", server.language.file == conf.file)
 	s.slow = s.newFifo("slow", false)
 	if server.language.file == conf.file {
 		s.standBehind()
@@ -78,6 +79,9 @@ func (s *stage) begin() {
 	}
 	s.want(0, ``, "wait", "web", "--for", "ready")
 	s.serves("1")
+	if s.server.held {
+		s.visitor = s.newVisitor()
+	}
 }
 
 // Define writes the service file.
@@ -98,9 +102,12 @@ func (s *stage) set(key, value string) {
 	s.want(0, ``, "apply")
 }
 
-// Deploy puts a new release in the place of the one that runs and returns its number.
+// Deploy puts a new release in the place of the one that runs, or beside it if hup leaves that alone, and returns its number.
 func (s *stage) deploy(f fault) string {
 	s.t.Helper()
+	if s.server.held {
+		return s.deployBeside(f)
+	}
 	s.last++
 	number := fmt.Sprint(s.last)
 	s.release(s.dir+"/current", number, f)
@@ -108,11 +115,11 @@ func (s *stage) deploy(f fault) string {
 }
 
 // DeployBeside makes a new release in a directory of its own and lets the link current lead there.
-func (s *stage) deployBeside() string {
+func (s *stage) deployBeside(f fault) string {
 	s.t.Helper()
 	s.last++
 	number := fmt.Sprint(s.last)
-	s.release(s.dir+"/releases/"+number, number, good)
+	s.release(s.dir+"/releases/"+number, number, f)
 	s.flip(number)
 	return number
 }
@@ -179,14 +186,9 @@ func (s *stage) background(args ...string) <-chan verdict {
 	return c
 }
 
-func (s *stage) client() *http.Client {
-	return &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
-}
-
 // Ask does one request on a new connection and returns which release answered it.
 func (s *stage) request(path string, within time.Duration) (string, error) {
-	client := s.client()
-	client.Timeout = within
+	client := http.Client{Timeout: within, Transport: &http.Transport{DisableKeepAlives: true}}
 	return body(client.Get("http://127.0.0.1:" + s.port + path))
 }
 
@@ -287,10 +289,12 @@ func (f *fifo) reached(t *testing.T) {
 func (f *fifo) release() {
 	_ = os.WriteFile(f.path+".new", nil, 0o644)
 	_ = os.Rename(f.path+".new", f.path)
-	if f.shut {
-		if fd, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", f.end.Fd()), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0); err == nil {
-			unix.Close(fd)
+	if f.shut { // an end for writing, which who is about to open it finds as well
+		if fd, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", f.end.Fd()), unix.O_RDWR|unix.O_CLOEXEC, 0); err == nil {
+			f.end.Close()
+			f.end, f.shut = os.NewFile(uintptr(fd), f.path), false
 		}
+		return
 	}
 	f.end.Close()
 }
