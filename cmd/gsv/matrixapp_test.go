@@ -51,6 +51,7 @@ var perl = language{
 	code: `use strict;
 use warnings;
 @FAULT@
+print STDERR "release @RELEASE@ is loaded\n";
 sub {
     my $env = shift;
     if ($env->{PATH_INFO} eq '/slow') {
@@ -96,6 +97,7 @@ var ruby = language{
 		diesLater: rubyDies,
 	},
 	code: `@FAULT@
+STDERR.puts "release @RELEASE@ is loaded"
 run proc { |env|
   File.read("@SLOW@") if env["PATH_INFO"] == "/slow"
   body = "release=@RELEASE@\n"
@@ -117,6 +119,8 @@ var python = language{
 		diesLater: pythonDies,
 	},
 	code: `@FAULT@
+import sys
+sys.stderr.write("release @RELEASE@ is loaded\n")
 
 def app(environ, start_response):
     if environ["PATH_INFO"] == "/slow":

@@ -80,6 +80,9 @@ func (s *stage) begin() {
 	s.want(0, ``, "wait", "web", "--for", "ready")
 	s.serves("1")
 	if s.server.held {
+		if s.server.language.file != conf.file { // one worker that answers is ready; the other is not to load the next release
+			s.logged(regexp.MustCompile(`(?s)release 1 is loaded.*release 1 is loaded`), 0)
+		}
 		s.visitor = s.newVisitor()
 	}
 }
