@@ -107,7 +107,7 @@ func releaseFile(n int) (string, string) { return "release.txt", fmt.Sprintln(n)
 // connection: one loss for each worker and deploy, all classes together, is the most that there can be. Those of
 // the others wait for theirs to end.
 var deployedServers = []deployed{
-	{name: "starman", reload: "HUP", races: deployWorkers, release: releaseFile,
+	{name: "starman", reload: "HUP", races: deployWorkers, stops: 1, release: releaseFile,
 		command: []string{"starman", "--listen", "ADDR", "--workers", strconv.Itoa(deployWorkers), "DIR/app.psgi"},
 		files:   map[string]string{"app.psgi": psgi}},
 	{name: "start_server", reload: "HUP", races: deployWorkers, release: releaseFile,
@@ -121,7 +121,7 @@ var deployedServers = []deployed{
 	{name: "gunicorn", reload: "HUP", release: releaseFile,
 		command: []string{"gunicorn", "-b", "ADDR", "-w", strconv.Itoa(deployWorkers), "--chdir", "DIR", "app:app"},
 		files:   map[string]string{"app.py": wsgi}},
-	{name: "puma", reload: "USR1", stops: 1, release: releaseFile,
+	{name: "puma", reload: "USR1", release: releaseFile,
 		command: []string{"puma", "-C", "DIR/puma.rb", "-e", "production", "DIR/config.ru"},
 		files: map[string]string{"config.ru": rack,
 			"puma.rb": "directory 'DIR'\nbind 'tcp://ADDR'\nworkers 3\nthreads 1, 4\n"}},
