@@ -124,15 +124,42 @@ type Output uint8
 
 // Outputs.
 const (
-	File   Output = iota // LOG-DIR/NAME.log
-	Stdout               // gsv's stdout, each line prefixed
+	File    Output = iota // LOG-DIR/NAME.log, or Log.Path
+	Stdout                // gsv's stdout
+	Discard               // nowhere
 )
 
-func (o Output) String() string { return [...]string{"file", "stdout"}[o] }
+func (o Output) String() string { return [...]string{"file", "stdout", "none"}[o] }
+
+// Format says how lines look on gsv's stdout.
+type Format uint8
+
+// Formats.
+const (
+	Prefix Format = iota // "NAME | line"
+	JSON                 // an object a line
+	Raw                  // as the service wrote them
+)
+
+func (f Format) String() string { return [...]string{"prefix", "json", "raw"}[f] }
 
 // Log is the [log] table.
 type Log struct {
-	Output Output
+	Output    Output
+	Format    Format        // of Output == Stdout
+	Path      string        // of the file, absolute; "" = LOG-DIR/NAME.log
+	Mode      int           // of the files, 0 to 0777
+	Group     string        // of the files, name or number; "" = gsv's
+	Separate  bool          // standard error has a file of its own, NAME.err.log
+	MaxSize   int64         // bytes at which a file is rotated; 0 = never
+	Keep      int           // rotated files that are kept; 0 = all
+	MaxAge    time.Duration // how long lines are kept; 0 = for ever
+	MaxTotal  int64         // bytes of all files together; 0 = no limit
+	Compress  bool          // rotated files are compressed
+	Timestamp bool          // the time before each line
+	Block     bool          // on a full disk the service waits
+	Syslog    string        // "unix", "udp://HOST:PORT" or "tcp://HOST:PORT"; "" = not forwarded
+	Journal   bool          // forwarded to the journal
 }
 
 // An EnvironmentFile is read at each start.

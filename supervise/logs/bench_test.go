@@ -34,7 +34,7 @@ func benchRig(b *testing.B, services int, lines bool) (children []*os.File, fini
 		b.Fatal(err)
 	}
 	for i := range services {
-		key := Key{fmt.Sprint("s", i), 1}
+		key := Key{Name: fmt.Sprint("s", i), Gen: 1}
 		child, reader, err := Make(key, -1)
 		if err != nil {
 			b.Fatal(err)
@@ -131,7 +131,7 @@ func cpu() int64 {
 
 func BenchmarkMake(b *testing.B) {
 	for gen := 1; b.Loop(); gen++ {
-		child, reader, err := Make(Key{"web", gen}, -1)
+		child, reader, err := Make(Key{Name: "web", Gen: gen}, -1)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -44,9 +44,9 @@ func TestHostileLogFile(t *testing.T) {
 			if err := tt.plant(t, p); err != nil {
 				t.Fatal(err)
 			}
-			key := Key{"web", 1}
+			key := Key{Name: "web", Gen: 1}
 			child := r.run(key, NewFile(r.logs, "web"))
-			other := r.run(Key{"other", 1}, NewFile(t.TempDir(), "other"))
+			other := r.run(Key{Name: "other", Gen: 1}, NewFile(t.TempDir(), "other"))
 			r.write(child, "1234567\n")
 			pr := <-r.problems
 			if pr.Name != "web" || pr.Err == nil || !strings.Contains(pr.Err.Error(), tt.want) || pr.Dropped != 0 {
@@ -56,7 +56,7 @@ func TestHostileLogFile(t *testing.T) {
 			r.write(child, "more\n") // is told once only
 			r.sync(key)
 			r.write(other, "fine\n")
-			r.sync(Key{"other", 1})
+			r.sync(Key{Name: "other", Gen: 1})
 			r.wantFile(p.victim, "safe")
 			if _, err := os.Lstat(p.victim + ".new"); err == nil {
 				t.Error("made through a symbolic link")
@@ -111,7 +111,7 @@ func TestFullDisk(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { unix.Unmount(r.logs, unix.MNT_DETACH) })
-		key := Key{"web", 1}
+		key := Key{Name: "web", Gen: 1}
 		file := NewFile(r.logs, "web")
 		file.copying = copying
 		child := r.run(key, file)
@@ -157,7 +157,7 @@ func TestFullDisk(t *testing.T) {
 
 func TestFileChangedByOthers(t *testing.T) {
 	r := newRig(t)
-	key := Key{"web", 1}
+	key := Key{Name: "web", Gen: 1}
 	file := NewFile(r.logs, "web")
 	child := r.run(key, file)
 	say := func(s string) { r.Helper(); r.write(child, s); r.sync(key) }
@@ -188,13 +188,18 @@ func TestFileChangedByOthers(t *testing.T) {
 	if err := os.Rename(file.Path(), moved); err != nil {
 		t.Fatal(err)
 	}
+	file.Mark() // has it look at once
 	say("five\n")
-	r.wantFile(moved, "four\nfive\n")
+	r.wantFile(moved, "four\n")
+	r.wantFile(file.Path(), "five\n")
+	if err := os.Rename(file.Path(), moved); err != nil {
+		t.Fatal(err)
+	}
 	if err := r.Reopen(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	say("six\n")
-	r.wantFile(moved, "four\nfive\n")
+	r.wantFile(moved, "five\n")
 	r.wantFile(file.Path(), "six\n")
 
 	if err := os.RemoveAll(r.logs); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,11 +17,13 @@ const pumpRole = "logs-test-pump"
 // its standard output, until it is killed.
 func pumpProcess(args []string) {
 	p, err := NewPump(Options{Dir: args[0]})
-	var sink Sink = NewFile(args[1], "web")
+	file := NewFile(args[1], "web")
+	file.Set(killPolicy[args[2]])
+	var sink Sink = file
 	if err == nil && args[2] == "lines" {
 		sink, err = NewLines(os.Stdout)
 	}
-	key := Key{"web", 1}
+	key := Key{Name: "web", Gen: 1}
 	if err == nil {
 		err = p.Add(key, os.NewFile(4, "reader"), sink)
 	}
@@ -32,6 +35,9 @@ func pumpProcess(args []string) {
 	select {}
 }
 
+// killPolicy is how the file of each mode is kept.
+var killPolicy = map[string]Policy{"rotated": {MaxSize: 300_000}, "stamped": {MaxSize: 300_000, Timestamp: true}}
+
 // A Pump that is killed at any moment, again and again, under load: no line is
 // lost or torn, and in a file none is doubled.
 func TestKilledPump(t *testing.T) {
@@ -39,14 +45,14 @@ func TestKilledPump(t *testing.T) {
 	if testing.Short() {
 		kills = 5
 	}
-	for _, mode := range []string{"file", "lines"} {
+	for _, mode := range []string{"file", "rotated", "stamped", "lines"} {
 		t.Run(mode, func(t *testing.T) { killPumps(t, mode, kills) })
 	}
 }
 
 func killPumps(t *testing.T, mode string, kills int) {
 	parts, logs := t.TempDir(), t.TempDir()
-	key := Key{"web", 1}
+	key := Key{Name: "web", Gen: 1}
 	child, reader, err := Make(key, -1)
 	if err != nil {
 		t.Fatal(err)
@@ -116,10 +122,10 @@ func killPumps(t *testing.T, mode string, kills int) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	var sink Sink = NewFile(logs, "web")
-	path := sink.(*File).Path()
+	file := NewFile(logs, "web")
+	file.Set(killPolicy[mode])
+	var sink Sink = file
 	if mode == "lines" {
-		path = out.Name()
 		if sink, err = NewLines(out); err != nil {
 			t.Fatal(err)
 		}
@@ -131,6 +137,23 @@ func killPumps(t *testing.T, mode string, kills int) {
 	<-drained
 	if left, _ := os.ReadDir(parts); len(left) != 0 {
 		t.Errorf("left: %v", left)
+	}
+	path := file.Path()
+	switch mode {
+	case "lines":
+		path = out.Name()
+	case "rotated", "stamped":
+		text := whole(t, file)
+		if mode == "stamped" {
+			text = unstamped(t, text)
+		}
+		if n := len(pieces(t, file)); int64(n) < int64(len(text))/killPolicy[mode].MaxSize {
+			t.Errorf("%d files for %d bytes", n, len(text))
+		}
+		path = filepath.Join(t.TempDir(), "whole")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	doubled := checkNumbered(t, path, want, mode == "lines")
 	t.Logf("%d lines, %d kills, %d lines doubled", want, kills, doubled)

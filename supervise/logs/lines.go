@@ -48,7 +48,7 @@ func NewLines(out *os.File) (*Lines, error) {
 func (w *Lines) release() {}
 
 // attach takes up the begin of a line that a Pump left that died.
-func (w *Lines) attach(r *run) {
+func (w *Lines) attach(r *run, _ *scratch) {
 	b, err := os.ReadFile(r.path)
 	if err == nil && len(b) > 0 {
 		r.part = b[:min(len(b), 2*maxLine)]

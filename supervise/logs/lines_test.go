@@ -80,7 +80,7 @@ func TestLines(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRig(t)
 			out := newOutput(t)
-			key := Key{"web", 1}
+			key := Key{Name: "web", Gen: 1}
 			child := r.run(key, out.Lines)
 			for _, s := range tt.writes {
 				r.write(child, s)
@@ -101,7 +101,7 @@ func TestLines(t *testing.T) {
 // The begin of a line outlives the Pump that read it.
 func TestLinesPartOutlivesThePump(t *testing.T) {
 	r := newRig(t)
-	key := Key{"web", 1}
+	key := Key{Name: "web", Gen: 1}
 	out := newOutput(t)
 	child, reader := r.make(key)
 	if err := r.Add(key, reader, out.Lines); err != nil {
@@ -136,7 +136,7 @@ func TestLinesAreNotMixed(t *testing.T) {
 	out := newOutput(t)
 	const services, lines = 8, 200
 	for i := range services {
-		key := Key{fmt.Sprint("s", i), 1}
+		key := Key{Name: fmt.Sprint("s", i), Gen: 1}
 		child := r.run(key, out.Lines)
 		go func() {
 			defer child.Close()
@@ -171,7 +171,7 @@ func TestSlowOutput(t *testing.T) {
 	if _, err := unix.FcntlInt(out.w.Fd(), unix.F_SETPIPE_SZ, 4096); err != nil {
 		t.Fatal(err)
 	}
-	child := r.run(Key{"loud", 1}, out.Lines)
+	child := r.run(Key{Name: "loud", Gen: 1}, out.Lines)
 	const lines = 3000
 	written := make(chan error, 1)
 	go func() {
@@ -183,9 +183,9 @@ func TestSlowOutput(t *testing.T) {
 		written <- child.Close()
 	}()
 	file := NewFile(r.logs, "web")
-	web := r.run(Key{"web", 1}, file)
+	web := r.run(Key{Name: "web", Gen: 1}, file)
 	r.write(web, "fine\n")
-	r.sync(Key{"web", 1})
+	r.sync(Key{Name: "web", Gen: 1})
 	r.wantFile(file.Path(), "fine\n")
 	// And when somebody reads, all is there.
 	out.got = make(chan string, 1)
@@ -205,7 +205,7 @@ func TestSlowOutput(t *testing.T) {
 func TestCloseWithBlockedOutput(t *testing.T) {
 	r := newRig(t)
 	out := newPipeOutput(t)
-	child := r.run(Key{"loud", 1}, out.Lines)
+	child := r.run(Key{Name: "loud", Gen: 1}, out.Lines)
 	r.write(child, strings.Repeat("0123456\n", 8192)) // with its prefixes more than a pipe holds
 	if _, err := out.r.Read(make([]byte, 1)); err != nil {
 		t.Fatal(err)
@@ -218,12 +218,12 @@ func TestCloseWithBlockedOutput(t *testing.T) {
 func TestOutputGone(t *testing.T) {
 	r := newRig(t)
 	out := newPipeOutput(t)
-	child := r.run(Key{"web", 1}, out.Lines)
+	child := r.run(Key{Name: "web", Gen: 1}, out.Lines)
 	out.r.Close()
 	for range 5000 {
 		r.write(child, "nobody will read this, and nobody waits for that\n")
 	}
-	r.sync(Key{"web", 1})
+	r.sync(Key{Name: "web", Gen: 1})
 	if pr := <-r.problems; pr.Name != "" || !errors.Is(pr.Err, unix.EPIPE) || !strings.Contains(pr.Err.Error(), "standard output") {
 		t.Errorf("%+v", pr)
 	}
@@ -241,7 +241,7 @@ func TestNonBlockingOutput(t *testing.T) {
 	if err := unix.SetNonblock(int(out.w.Fd()), true); err != nil {
 		t.Fatal(err)
 	}
-	child := r.run(Key{"web", 1}, out.Lines)
+	child := r.run(Key{Name: "web", Gen: 1}, out.Lines)
 	for range 20000 {
 		r.write(child, "0123456789 0123456789 0123456789\n")
 	}
@@ -282,13 +282,13 @@ func FuzzLines(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		key := Key{"web", 1}
+		key := Key{Name: "web", Gen: 1}
 		child, reader, err := Make(key, -1)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer reader.Close()
-		s, err := newScratch(&Pump{tell: &reporter{wake: make(chan struct{}, 1)}})
+		s, err := newScratch(&loop{p: &Pump{tell: &reporter{wake: make(chan struct{}, 1)}}})
 		if err != nil {
 			t.Fatal(err)
 		}

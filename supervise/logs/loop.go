@@ -65,7 +65,7 @@ func (l *loop) open() (err error) {
 	if err = unix.EpollCtl(l.epfd, unix.EPOLL_CTL_ADD, l.wakefd, &ev); err != nil {
 		return os.NewSyscallError("epoll_ctl", err)
 	}
-	l.scratch, err = newScratch(l.p)
+	l.scratch, err = newScratch(l)
 	return err
 }
 
@@ -186,8 +186,13 @@ func (l *loop) add(r *run) {
 	r.serial = l.serial
 	l.runs[r.key] = r
 	l.byFD[int32(r.fd)] = r
-	r.sink.attach(r)
+	r.sink.attach(r, l.scratch)
 	l.p.useTap(r.key, r)
+	l.watch(r)
+}
+
+// watch begins to read a run, or to read it again.
+func (l *loop) watch(r *run) {
 	ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(r.fd), Pad: r.serial}
 	if err := unix.EpollCtl(l.epfd, unix.EPOLL_CTL_ADD, r.fd, &ev); err != nil {
 		// ENOMEM or ENOSPC (max_user_watches): it cannot be waited for.
@@ -207,7 +212,7 @@ func (l *loop) drain(r *run) int64 {
 	switch {
 	case end:
 		l.end(r)
-	case r.fresh:
+	case r.fresh && !r.parked:
 		l.post(func() { // after the others' turn
 			if l.runs[r.key] == r {
 				l.drain(r)

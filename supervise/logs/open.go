@@ -61,10 +61,18 @@ func safeDir(fd int, dir string) error {
 	return nil
 }
 
-// openOwn opens a log file, and makes it if it is missing.
-func openOwn(dir int, name string) (int, error) {
+// openOwn opens a log file, and makes it, of that mode and group, if it is missing.
+func openOwn(dir int, name string, mode uint32, group int) (int, error) {
 	// Not O_APPEND, which splice(2) refuses.
-	return openOwnAs(dir, name, unix.O_RDWR|unix.O_CREAT, 0o640)
+	fd, err := openOwnAs(dir, name, unix.O_RDWR, mode)
+	if err != unix.ENOENT {
+		return fd, err
+	}
+	fd, err = openOwnAs(dir, name, unix.O_RDWR|unix.O_CREAT, mode)
+	if err == nil && group > 0 {
+		_ = unix.Fchown(fd, -1, group) // a user may not be in it, and would have no log at all
+	}
+	return fd, err
 }
 
 // openOwnAs opens a regular file that is gsv's own and has no other name; with
@@ -120,6 +128,9 @@ type identity struct {
 	dev, ino uint64
 	born     unix.StatxTimestamp // zero where the file system does not know
 }
+
+// same reports whether st is of the file.
+func (id identity) same(st *unix.Stat_t) bool { return id.dev == st.Dev && id.ino == st.Ino }
 
 func identify(fd int) identity {
 	var st unix.Statx_t

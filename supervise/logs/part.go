@@ -50,17 +50,21 @@ func Tidy(dir string, keep func(Key) bool) error {
 	return nil
 }
 
-// parsePart is the run that a file is of: a part, or what a tap has left.
+// parsePart is the run that a file is of: a part, a spill, or what a tap has left.
 func parsePart(name string) (Key, bool) {
-	s, ok := strings.CutSuffix(name, partSuffix)
-	if !ok {
-		s, ok = strings.CutSuffix(name, seenSuffix)
+	for _, suffix := range []string{partSuffix, spillSuffix, seenSuffix} {
+		s, ok := strings.CutSuffix(name, suffix)
+		if !ok {
+			continue
+		}
+		s, isErr := strings.CutSuffix(s, errSuffix)
+		dot := strings.LastIndexByte(s, '.')
+		if dot < 1 {
+			return Key{}, false
+		}
+		gen, err := strconv.Atoi(s[dot+1:])
+		key := Key{s[:dot], gen, isErr}
+		return key, err == nil && gen >= 0 && key.String()+suffix == name
 	}
-	dot := strings.LastIndexByte(s, '.')
-	if !ok || dot < 1 {
-		return Key{}, false
-	}
-	gen, err := strconv.Atoi(s[dot+1:])
-	key := Key{s[:dot], gen}
-	return key, err == nil && gen >= 0 && key.String() == s
+	return Key{}, false
 }

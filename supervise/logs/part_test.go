@@ -37,7 +37,7 @@ func TestTidy(t *testing.T) {
 	var asked []string
 	err := Tidy(dir, func(k Key) bool {
 		asked = append(asked, k.String())
-		return k == Key{"web", 2} || k == Key{"a.b", 3}
+		return k == Key{Name: "web", Gen: 2} || k == Key{Name: "a.b", Gen: 3}
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +84,7 @@ func TestLinesWithoutDir(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		key, out := Key{"web", 1}, newOutput(t)
+		key, out := Key{Name: "web", Gen: 1}, newOutput(t)
 		child, reader, err := Make(key, -1)
 		if err != nil {
 			t.Fatal(err)

@@ -13,13 +13,24 @@ import (
 	"gsv/supervise/procfs"
 )
 
-// A Key names one run of a service: the service and the run's generation.
+// A Key names one output of a service's run: the service, the run's generation,
+// and whether it is its standard error alone, where that goes elsewhere.
 type Key struct {
 	Name string
 	Gen  int
+	Err  bool
 }
 
-func (k Key) String() string { return k.Name + "." + strconv.Itoa(k.Gen) }
+// errSuffix ends the Key of a standard error, and the stem of its log.
+const errSuffix = ".err"
+
+func (k Key) String() string {
+	s := k.Name + "." + strconv.Itoa(k.Gen)
+	if k.Err {
+		s += errSuffix
+	}
+	return s
+}
 
 // Make makes the pipe of a run, and leaves no trace on disk. The caller closes
 // both ends; both stay outside Go's poller.

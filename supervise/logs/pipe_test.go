@@ -38,7 +38,7 @@ func checkEnd(t *testing.T, f *os.File, mode int) {
 
 func TestMake(t *testing.T) {
 	r := newRig(t)
-	key := Key{"a.b", 3}
+	key := Key{Name: "a.b", Gen: 3}
 	child, reader, err := Make(key, os.Getuid())
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +78,7 @@ func TestMake(t *testing.T) {
 func TestReaderThatBlocks(t *testing.T) {
 	r := newRig(t)
 	out := newOutput(t)
-	key, lined := Key{"web", 1}, Key{"app", 1}
+	key, lined := Key{Name: "web", Gen: 1}, Key{Name: "app", Gen: 1}
 	file := NewFile(r.logs, "web")
 	children := map[Key]*os.File{}
 	for key, sink := range map[Key]Sink{key: file, lined: out.Lines} {
@@ -106,14 +106,14 @@ func TestReaderThatBlocks(t *testing.T) {
 
 func TestMakeGivesPipeToTheUser(t *testing.T) {
 	if os.Geteuid() != 0 {
-		_, _, err := Make(Key{"a", 1}, os.Geteuid()+1)
+		_, _, err := Make(Key{Name: "a", Gen: 1}, os.Geteuid()+1)
 		if err == nil || !strings.Contains(err.Error(), "cannot make the output pipe of a: fchown") {
 			t.Error(err)
 		}
 		return
 	}
 	r := newRig(t)
-	key := Key{"a", 1}
+	key := Key{Name: "a", Gen: 1}
 	child, reader, err := Make(key, 12345)
 	if err != nil {
 		t.Fatal(err)
@@ -174,7 +174,7 @@ func TestWithoutProc(t *testing.T) {
 	if err := unix.Mount("none", "/proc", "tmpfs", 0, "mode=0755"); err != nil {
 		t.Fatal(err)
 	}
-	_, _, err := Make(Key{"web", 1}, -1)
+	_, _, err := Make(Key{Name: "web", Gen: 1}, -1)
 	if err == nil || !strings.Contains(err.Error(), "cannot make the output pipe of web: needs /proc") {
 		t.Errorf("Make: %v", err)
 	}
@@ -187,7 +187,7 @@ func TestWithoutProc(t *testing.T) {
 		t.Fatal(err)
 	}
 	// A user that does not exist here.
-	if _, _, err := Make(Key{"web", 1}, 12345); !errors.Is(err, unix.EINVAL) {
+	if _, _, err := Make(Key{Name: "web", Gen: 1}, 12345); !errors.Is(err, unix.EINVAL) {
 		t.Errorf("Make for an unknown user: %v", err)
 	}
 	if after := descriptors(t); after != before {
@@ -197,7 +197,7 @@ func TestWithoutProc(t *testing.T) {
 
 func TestAddRefusesWhatIsNoReader(t *testing.T) {
 	r := newRig(t)
-	child, reader := r.make(Key{"a", 1})
+	child, reader := r.make(Key{Name: "a", Gen: 1})
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		t.Fatal(err)
@@ -223,13 +223,13 @@ func TestAddRefusesWhatIsNoReader(t *testing.T) {
 		{"bad", closed, "bad file descriptor"},
 		{"nil", nil, "invalid argument"},
 	} {
-		err := r.Add(Key{"a", 1}, tt.file, NewFile(r.logs, "a"))
+		err := r.Add(Key{Name: "a", Gen: 1}, tt.file, NewFile(r.logs, "a"))
 		if err == nil || !strings.Contains(err.Error(), "cannot read the output of a: ") || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v", tt.name, err)
 		}
 	}
 	// And it is still free for what is one.
-	if err := r.Add(Key{"a", 1}, pr, NewFile(r.logs, "a")); err != nil {
+	if err := r.Add(Key{Name: "a", Gen: 1}, pr, NewFile(r.logs, "a")); err != nil {
 		t.Error(err)
 	}
 }
@@ -275,7 +275,7 @@ func TestRegain(t *testing.T) {
 				t.Skip("needs root")
 			}
 			r := newRig(t)
-			key := Key{"web", 1}
+			key := Key{Name: "web", Gen: 1}
 			child, reader, err := Make(key, tt.uid)
 			if err != nil {
 				t.Fatal(err)

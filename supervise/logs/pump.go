@@ -25,12 +25,14 @@ type Options struct {
 	Problem func(Problem)
 }
 
-// A Problem says that a service's output is being dropped, once when that
-// begins (Err set) and once when it is over (Err nil).
+// A Problem says that a service's output is being dropped, or that the service
+// waits, once when that begins (Err set) and once when it is over (Err nil).
 type Problem struct {
 	Name    string // the service; "" for all that write to a Lines
 	Err     error  // why; nil: written again
 	Dropped int64  // bytes lost; 0 when it begins
+	Waits   bool   // nothing is dropped: the service waits
+	Note    error  // instead of all that: what else went wrong, and costs no output
 }
 
 // A Sink is where the output of runs goes: a *File or a *Lines.
@@ -38,7 +40,7 @@ type Sink interface {
 	// drain moves about limit bytes of r's pipe at most. end: nobody can
 	// write there any more, or it cannot be read.
 	drain(r *run, s *scratch, limit int64) (n int64, end bool)
-	attach(r *run)
+	attach(r *run, s *scratch)
 	detach(r *run)
 	finish(r *run, s *scratch) // nothing more is taken from r, by any Pump
 	release()                  // close what is open; it is opened again when needed
@@ -46,19 +48,22 @@ type Sink interface {
 
 // A run is one pipe being read. It belongs to the loop that reads it.
 type run struct {
-	key    Key
-	path   string // Lines: of the file that keeps part, see partPath
-	fd     int    // own descriptor, of a description that others have too
-	serial int32  // tells an event of this run from one of an earlier user of fd
-	sink   Sink
-	fresh  bool   // not seen empty yet: it may have ended before it was opened
-	moved  int64  // bytes taken out of the pipe so far
-	begun  bool   // something of it is in the file
-	grown  bool   // the pipe has been given its full size, or may not have it
-	part   []byte // Lines: the begin of a line whose end has not come
-	cut    bool   // Lines: part continues a line that was too long
-	tap    *tap   // nil: none
-	marked string // the file in which a tap has said what it saw; "": there is none
+	key     Key
+	path    string // Lines: of the file that keeps part, see partPath
+	fd      int    // own descriptor, of a description that others have too
+	serial  int32  // tells an event of this run from one of an earlier user of fd
+	sink    Sink
+	fresh   bool   // not seen empty yet: it may have ended before it was opened
+	moved   int64  // bytes taken out of the pipe so far
+	begun   bool   // something of it is in the file
+	grown   bool   // the pipe has been given its full size, or may not have it
+	parked  bool   // not looked at: its sink cannot be written
+	part    []byte // Lines: the begin of a line whose end has not come
+	cut     bool   // Lines: part continues a line that was too long
+	tap     *tap   // nil: none
+	spill   *spill // File, with timestamps: what is on its way; nil: none
+	pending bool   // File: something in spill comes first
+	marked  string // the file in which a tap has said what it saw; "": there is none
 }
 
 // A Pump reads the pipes of all runs, with one OS thread for those that go to
@@ -207,6 +212,15 @@ func (p *Pump) drained(key Key) {
 		}
 	})
 }
+
+// note tells of what went wrong and costs no output.
+func (p *Pump) note(name string, err error) { p.problem(Problem{Name: name, Note: err}) }
+
+// opened sees to what a File may have left undone when it was written last.
+func (p *Pump) opened(*File) {}
+
+// rotated sees to the rotated files of a File, of which there is one more.
+func (p *Pump) rotated(*File) {}
 
 func (p *Pump) problem(pr Problem) {
 	p.tell.add(func(o *Options) {

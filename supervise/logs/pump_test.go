@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 
 func TestOutputReachesItsFile(t *testing.T) {
 	r := newRig(t)
-	key := Key{"web", 7}
+	key := Key{Name: "web", Gen: 7}
 	file := NewFile(filepath.Join(r.logs, "made", "too"), "web")
 	child := r.run(key, file)
 	if _, err := os.Stat(file.Path()); err == nil {
@@ -57,7 +57,7 @@ func TestBinaryOutputIsNotTouched(t *testing.T) {
 	for _, copying := range []bool{false, true} {
 		t.Run(fmt.Sprintf("copying=%v", copying), func(t *testing.T) {
 			r := newRig(t)
-			key := Key{"web", 1}
+			key := Key{Name: "web", Gen: 1}
 			file := NewFile(r.logs, "web")
 			file.copying = copying // as where the file system cannot splice
 			child := r.run(key, file)
@@ -83,7 +83,7 @@ func TestBinaryOutputIsNotTouched(t *testing.T) {
 func TestPacketsAreNotCut(t *testing.T) {
 	r := newRig(t)
 	out := newOutput(t)
-	key, lined := Key{"web", 1}, Key{"app", 1}
+	key, lined := Key{Name: "web", Gen: 1}, Key{Name: "app", Gen: 1}
 	file := NewFile(r.logs, "web")
 	var want strings.Builder
 	for key, child := range map[Key]*os.File{key: r.run(key, file), lined: r.run(lined, out.Lines)} {
@@ -114,7 +114,7 @@ func TestOlderRunsComeFirst(t *testing.T) {
 	file := NewFile(r.logs, "web")
 	var children []*os.File
 	for _, gen := range []int{9, 11, 10} {
-		children = append(children, r.run(Key{"web", gen}, file))
+		children = append(children, r.run(Key{Name: "web", Gen: gen}, file))
 	}
 	holding, held := make(chan struct{}), make(chan struct{})
 	r.files.post(func() { close(holding); <-held })
@@ -123,13 +123,13 @@ func TestOlderRunsComeFirst(t *testing.T) {
 		r.write(c, []string{"9\n", "11\n", "10\n"}[i])
 	}
 	close(held)
-	r.sync(Key{"web", 11})
+	r.sync(Key{Name: "web", Gen: 11})
 	r.wantFile(file.Path(), "9\n10\n11\n")
 }
 
 func TestSync(t *testing.T) {
 	r := newRig(t)
-	key := Key{"web", 1}
+	key := Key{Name: "web", Gen: 1}
 	if err := r.Sync(t.Context(), key); err != nil {
 		t.Errorf("unknown: %v", err)
 	}
@@ -171,7 +171,7 @@ func TestSync(t *testing.T) {
 	if err := r.Sync(t.Context(), key); err != ErrClosed {
 		t.Errorf("closed: %v", err)
 	}
-	if err := r.Add(Key{"web", 2}, reader, file); err == nil {
+	if err := r.Add(Key{Name: "web", Gen: 2}, reader, file); err == nil {
 		t.Error("added to a closed Pump")
 	}
 }
@@ -179,7 +179,7 @@ func TestSync(t *testing.T) {
 // Something that a run left behind keeps the pipe open.
 func TestRelease(t *testing.T) {
 	r := newRig(t)
-	key := Key{"web", 1}
+	key := Key{Name: "web", Gen: 1}
 	file := NewFile(r.logs, "web")
 	child := r.run(key, file)
 	r.write(child, "last words\n")
@@ -192,7 +192,7 @@ func TestRelease(t *testing.T) {
 func TestReleaseEndsTheLastLine(t *testing.T) {
 	r := newRig(t)
 	out := newOutput(t)
-	key := Key{"web", 1}
+	key := Key{Name: "web", Gen: 1}
 	child := r.run(key, out.Lines)
 	r.write(child, "last ")
 	r.sync(key)
@@ -213,7 +213,7 @@ func TestAddAfterTheLastWriter(t *testing.T) {
 	for _, said := range []string{"", "last words\n", strings.Repeat("words.\n.", share/8)} {
 		for _, since := range []bool{false, true} {
 			r := newRig(t)
-			key := Key{"web", 1}
+			key := Key{Name: "web", Gen: 1}
 			child, reader := r.make(key)
 			if _, err := unix.FcntlInt(child.Fd(), unix.F_SETPIPE_SZ, share); err != nil && len(said) > 60<<10 {
 				t.Log(err) // a quota
@@ -258,7 +258,7 @@ func TestKeptReaderWakesNobody(t *testing.T) {
 	}
 	before := watched()
 	for _, release := range []bool{false, true} {
-		key := Key{"web", 1}
+		key := Key{Name: "web", Gen: 1}
 		child := r.run(key, NewFile(r.logs, "web")) // the rig keeps its reader
 		r.sync(key)
 		if n := watched(); n != before+1 {
@@ -280,8 +280,8 @@ func TestKeptReaderWakesNobody(t *testing.T) {
 func TestDrainedMayCallThePump(t *testing.T) {
 	r := newRig(t)
 	done := make(chan error)
-	r.tell.add(func(*Options) { done <- r.Sync(t.Context(), Key{"web", 1}) })
-	r.run(Key{"web", 1}, NewFile(r.logs, "web"))
+	r.tell.add(func(*Options) { done <- r.Sync(t.Context(), Key{Name: "web", Gen: 1}) })
+	r.run(Key{Name: "web", Gen: 1}, NewFile(r.logs, "web"))
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
@@ -305,7 +305,7 @@ func TestNothingIsLeftOpen(t *testing.T) {
 	}
 	out := newOutput(t)
 	for i := range 20 {
-		key := Key{fmt.Sprint("s", i), 1}
+		key := Key{Name: fmt.Sprint("s", i), Gen: 1}
 		child, reader, err := Make(key, -1)
 		if err != nil {
 			t.Fatal(err)

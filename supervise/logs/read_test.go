@@ -114,7 +114,7 @@ func TestAttempt(t *testing.T) {
 		gen  int
 		text string
 	}{{1, "lost from sight\n"}, {2, "two\n"}, {3, ""}, {4, "four\nagain\n"}} {
-		key := Key{"web", run.gen}
+		key := Key{Name: "web", Gen: run.gen}
 		child := r.run(key, file)
 		r.write(child, run.text)
 		child.Close()
@@ -149,22 +149,22 @@ func TestAttemptAcrossReopen(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	child := r.run(Key{"web", 1}, file)
+	child := r.run(Key{Name: "web", Gen: 1}, file)
 	r.write(child, "moved away, and longer than what follows\n")
-	r.sync(Key{"web", 1})
+	r.sync(Key{Name: "web", Gen: 1})
 	reopen()
 	want(1, "")
 	r.write(child, "one\n")
-	r.sync(Key{"web", 1})
+	r.sync(Key{Name: "web", Gen: 1})
 	want(1, "one\n")
-	next := r.run(Key{"web", 2}, file)
+	next := r.run(Key{Name: "web", Gen: 2}, file)
 	r.write(next, "two\n")
-	r.sync(Key{"web", 2})
+	r.sync(Key{Name: "web", Gen: 2})
 	want(1, "one\n")
 	want(2, "two\n")
 	reopen()
 	r.write(next, "three\n")
-	r.sync(Key{"web", 2})
+	r.sync(Key{Name: "web", Gen: 2})
 	want(1, "")
 	want(2, "three\n")
 }
@@ -201,7 +201,7 @@ func (f *follower) want(want string) {
 
 func TestFollow(t *testing.T) {
 	r := newRig(t)
-	key := Key{"web", 1}
+	key := Key{Name: "web", Gen: 1}
 	file := NewFile(r.logs, "web")
 	child := r.run(key, file)
 	early := follow(t, file, 5) // before there is a file
@@ -258,7 +258,7 @@ func TestFollow(t *testing.T) {
 // A reader that does not read keeps nobody waiting, and misses nothing.
 func TestSlowFollower(t *testing.T) {
 	r := newRig(t)
-	key := Key{"web", 1}
+	key := Key{Name: "web", Gen: 1}
 	file := NewFile(r.logs, "web")
 	child := r.run(key, file)
 	begun, held, gone := make(chan struct{}), make(chan struct{}), errors.New("client gone")

@@ -11,20 +11,21 @@ const spliceFlags = unix.SPLICE_F_NONBLOCK | unix.SPLICE_F_MOVE
 // A scratch is what the thread of a loop uses for one run after the other.
 type scratch struct {
 	p    *Pump
+	l    *loop
 	null int // /dev/null
 
 	// For peek; made at its first use.
 	buf  []byte
 	pipe [2]int
-	out  []byte // Lines: what is to be written
+	out  []byte // what is to be written, where it is not what was read
 }
 
-func newScratch(p *Pump) (*scratch, error) {
+func newScratch(l *loop) (*scratch, error) {
 	null, err := open(unix.AT_FDCWD, os.DevNull, unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: os.DevNull, Err: err}
 	}
-	return &scratch{p: p, null: null, pipe: [2]int{-1, -1}}, nil
+	return &scratch{p: l.p, l: l, null: null, pipe: [2]int{-1, -1}}, nil
 }
 
 func (s *scratch) close() {

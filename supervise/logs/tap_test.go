@@ -51,7 +51,7 @@ func sinks(t *testing.T, test func(r *rig, sink Sink)) {
 
 func TestTapSeesEachLine(t *testing.T) {
 	sinks(t, func(r *rig, sink Sink) {
-		key := Key{"web", 1}
+		key := Key{Name: "web", Gen: 1}
 		child := r.run(key, sink)
 		s := newSeen("ready")
 		if r.Tap(key, "ready", false, s.look) {
@@ -75,7 +75,7 @@ func TestTapSeesEachLine(t *testing.T) {
 func TestTapLosesNothing(t *testing.T) {
 	r := newRig(t)
 	file := NewFile(r.logs, "web")
-	old, young := Key{"web", 1}, Key{"web", 2}
+	old, young := Key{Name: "web", Gen: 1}, Key{Name: "web", Gen: 2}
 	a, b := r.run(old, file), r.run(young, file)
 	none := func([]byte) bool { return false }
 	r.Tap(old, "x", false, none)
@@ -96,7 +96,7 @@ func TestTapLosesNothing(t *testing.T) {
 // A line that comes from another run of the service does not count.
 func TestTapIsOfOneRun(t *testing.T) {
 	sinks(t, func(r *rig, sink Sink) {
-		old, young := Key{"web", 1}, Key{"web", 2}
+		old, young := Key{Name: "web", Gen: 1}, Key{Name: "web", Gen: 2}
 		a, b := r.run(old, sink), r.run(young, sink)
 		s := newSeen("ready")
 		r.Tap(young, "ready", false, s.look)
@@ -114,7 +114,7 @@ func TestTapIsOfOneRun(t *testing.T) {
 
 func TestUntap(t *testing.T) {
 	sinks(t, func(r *rig, sink Sink) {
-		key := Key{"web", 1}
+		key := Key{Name: "web", Gen: 1}
 		child := r.run(key, sink)
 		s := newSeen("")
 		r.Tap(key, "x", false, s.look)
@@ -127,9 +127,9 @@ func TestUntap(t *testing.T) {
 		if got := s.all(); !slices.Equal(got, []string{"one"}) {
 			r.Errorf("seen %q", got)
 		}
-		r.Untap(Key{"web", 7})
-		r.Tap(Key{"web", 8}, "x", false, s.look)
-		r.Untap(Key{"web", 8})
+		r.Untap(Key{Name: "web", Gen: 7})
+		r.Tap(Key{Name: "web", Gen: 8}, "x", false, s.look)
+		r.Untap(Key{Name: "web", Gen: 8})
 		if len(r.taps) != 0 {
 			r.Errorf("%d taps of runs that there are not", len(r.taps))
 		}
@@ -140,7 +140,7 @@ func TestUntap(t *testing.T) {
 // a run that comes before it is added misses nothing that waits in its pipe.
 func TestTapOfTheNextPump(t *testing.T) {
 	sinks(t, func(r *rig, sink Sink) {
-		key := Key{"web", 1}
+		key := Key{Name: "web", Gen: 1}
 		child, reader := r.make(key)
 		r.write(child, "ready\n")
 		s := newSeen("ready")
@@ -174,7 +174,7 @@ func TestTapOfTheNextPump(t *testing.T) {
 
 func TestTapLeavesNothing(t *testing.T) {
 	r := newRig(t)
-	key := Key{"web", 1}
+	key := Key{Name: "web", Gen: 1}
 	child := r.run(key, NewFile(r.logs, "web"))
 	s := newSeen("ready")
 	r.Tap(key, "ready", false, s.look)
@@ -205,7 +205,7 @@ func TestTapLeavesNothing(t *testing.T) {
 // A log that cannot be written is no reason not to look.
 func TestTapOfWhatIsDropped(t *testing.T) {
 	r := newRig(t)
-	key := Key{"web", 1}
+	key := Key{Name: "web", Gen: 1}
 	if err := os.Mkdir(filepath.Join(r.logs, "web.log"), 0o700); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,174 @@
+package logs
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestStamps(t *testing.T) {
+	r := newRig(t)
+	file := NewFile(r.logs, "web")
+	file.Set(Policy{Timestamp: true})
+	key := Key{Name: "web", Gen: 1}
+	child := r.run(key, file)
+	r.write(child, "one\ntwo")
+	r.sync(key)
+	got, err := os.ReadFile(file.Path())
+	if err != nil || unstamped(t, string(got)) != "one\n" {
+		t.Fatalf("%q, %v", got, err) // the begin of a line waits for its end
+	}
+	r.write(child, " and a half\n\n\x00\xff\x1b[31m\n")
+	long := strings.Repeat("y", 100_000)
+	r.write(child, long+"\nend")
+	child.Close()
+	<-r.drained
+	if got := unstamped(t, whole(t, file)); got != "one\ntwo and a half\n\n\x00\xff\x1b[31m\n"+long+"\nend\n" {
+		t.Errorf("%q", clip([]byte(got)))
+	}
+	if left, _ := os.ReadDir(r.parts); len(left) != 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// What a Pump that died has taken out of a pipe is in the log once, whatever it
+// had written of it.
+func TestSpillTakenUp(t *testing.T) {
+	const before = "2026-11-23T03:04:05.123Z before\n"
+	tests := []struct{ name, log, part, rest, want string }{
+		{"nothing yet", before, "one\ntwo\n", "", "before\none\ntwo\n"},
+		{"some of it", before + "2026-11-23T03:04:05.123Z one\n2026-11-", "one\ntwo\n", "three\n", "before\none\ntwo\nthree\n"},
+		{"all of it", before + "2026-11-23T03:04:05.123Z one\n2026-11-23T03:04:05.123Z two\n", "one\ntwo\n", "two\n", "before\none\ntwo\ntwo\n"},
+		{"the begin of a line", before, "one", " two\n", "before\none two\n"},
+		{"lines and a begin", before + "2026-11-23T03:04:05.123Z one\n", "one\ntw", "o\n", "before\none\ntwo\n"},
+		{"nothing", before, "", "one\n", "before\none\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t)
+			file := NewFile(r.logs, "web")
+			file.Set(Policy{Timestamp: true})
+			key := Key{Name: "web", Gen: 1}
+			if err := os.WriteFile(file.Path(), []byte(tt.log), 0o640); err != nil {
+				t.Fatal(err)
+			}
+			fd, err := unix.Open(file.Path(), unix.O_RDONLY, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			at := identify(fd)
+			unix.Close(fd)
+			dead := run{key: key}
+			sp := dead.openSpill(r.parts)
+			sp.note(int64(len(before)), at.ino, false)
+			if _, err := pwrite(sp.fd, []byte(tt.part), spillHeader); err != nil {
+				t.Fatal(err)
+			}
+			sp.close()
+
+			child := r.run(key, file)
+			r.write(child, tt.rest)
+			child.Close()
+			<-r.drained
+			now := time.Now().UTC().Format("2006-01-02")
+			got := whole(t, file)
+			if !strings.HasPrefix(got, before) || !strings.HasPrefix(got[len(before):], now) {
+				t.Errorf("%q", got)
+			}
+			var lines strings.Builder
+			for line := range strings.Lines(got) {
+				_, line, _ = strings.Cut(line, " ")
+				lines.WriteString(line)
+			}
+			if lines.String() != tt.want {
+				t.Errorf("%q, want %q", lines.String(), tt.want)
+			}
+			if left, _ := os.ReadDir(r.parts); len(left) != 0 {
+				t.Errorf("left: %v", left)
+			}
+		})
+	}
+}
+
+// FuzzStamps: however lines come, taking the times off gives them back.
+func FuzzStamps(f *testing.F) {
+	f.Add([]byte("one\ntwo"), uint8(3))
+	f.Add([]byte("\n\n\x00"), uint8(1))
+	f.Fuzz(func(t *testing.T, text []byte, at uint8) {
+		cut := min(int(at), len(text))
+		mid := cut > 0 && text[cut-1] != '\n'
+		b := appendStamped(nil, time.Now(), text[:cut], false)
+		b = appendStamped(b, time.Now(), text[cut:], mid)
+		if got := unstamped(t, string(b)); got != string(text) {
+			t.Errorf("%q became %q", text, got)
+		}
+	})
+}
+
+// While the disk is full the service waits, and nothing is missing afterwards.
+func TestFullDiskBlocks(t *testing.T) {
+	if !inNamespaces(t, "TestFullDiskBlocks") {
+		return
+	}
+	for _, stamps := range []bool{false, true} {
+		r := newRig(t)
+		if err := unix.Mount("logs", r.logs, "tmpfs", 0, "size=64k,mode=0700"); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { unix.Unmount(r.logs, unix.MNT_DETACH) })
+		key, beside := Key{Name: "web", Gen: 1}, Key{Name: "api", Gen: 1}
+		file, elsewhere := NewFile(r.logs, "web"), NewFile(t.TempDir(), "api")
+		file.Set(Policy{Block: true, Timestamp: stamps})
+		child, other := r.run(key, file), r.run(beside, elsewhere)
+		filler := filepath.Join(r.logs, "filler")
+		if err := os.WriteFile(filler, make([]byte, 128<<10), 0o600); !errors.Is(err, unix.ENOSPC) {
+			t.Fatalf("not full: %v", err)
+		}
+		var want strings.Builder
+		written := make(chan error)
+		go func() {
+			for i := range 1000 { // has room, with its times
+				if _, err := fmt.Fprintf(child, "line %d\n", i); err != nil {
+					written <- err
+					return
+				}
+				fmt.Fprintf(&want, "line %d\n", i)
+			}
+			written <- nil
+		}()
+		if pr := <-r.problems; pr.Name != "web" || !errors.Is(pr.Err, unix.ENOSPC) || !pr.Waits {
+			t.Fatalf("%+v", pr)
+		}
+		r.write(other, "fine\n") // whom it does not concern goes on
+		r.sync(beside)
+		r.wantFile(elsewhere.Path(), "fine\n")
+		if err := os.Remove(filler); err != nil {
+			t.Fatal(err)
+		}
+		if pr := <-r.problems; pr != (Problem{Name: "web", Waits: true}) {
+			t.Fatalf("%+v", pr)
+		}
+		if err := <-written; err != nil {
+			t.Fatal(err)
+		}
+		child.Close()
+		for k := range r.drained {
+			if k == key {
+				break
+			}
+		}
+		got := whole(t, file)
+		if stamps {
+			got = unstamped(t, got)
+		}
+		if got != want.String() {
+			t.Errorf("stamps=%v: %d bytes, want %d", stamps, len(got), want.Len())
+		}
+	}
+}
