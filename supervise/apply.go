@@ -247,6 +247,7 @@ func (s *Supervisor) carryOutPlanned(p planned, r status.ApplyRequest) string {
 	op := &operation{svc: svc, Operation: status.Operation{ID: newID(), Verb: name, Service: svc.name, By: r.By,
 		Started: time.Now().Round(time.Millisecond)}}
 	s.ops.add(op)
+	svc.markLogs()
 	if err := s.step(svc, lifecycle.Command{Op: lifecycle.OpID(op.ID), Verb: verb, NoCheck: verb == lifecycle.DoStart}); err != nil {
 		s.ops.drop(op)
 		return ""

@@ -31,6 +31,7 @@ func (s *Supervisor) armable(svc *service) (at time.Time, ok bool) {
 	live := svc.state.Live()
 	switch p, d := svc.policy, svc.def; {
 	case s.end != nil || svc.gone || svc.next != nil || d == nil || svc.name == s.opts.Direct:
+	case d.Log.Output == definition.Discard || d.Log.Separate:
 	case len(d.Listen) > 0 || d.Type == definition.Forking || tells(d) || len(svc.state.Runs) > 1: // or it is not known what follows its end
 	case live == nil || live.Phase != lifecycle.Running || svc.state.Want != lifecycle.Up:
 	case p.Restart != lifecycle.Always || p.Oneshot || p.Main || p.StartLimit > 0:

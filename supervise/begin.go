@@ -1,9 +1,7 @@
 package supervise
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -282,32 +280,6 @@ func (s *Supervisor) reunite(svc *service, known map[int]runRecord, found *findi
 	s.wakeLeaving(svc)
 	for gen := range svc.runs {
 		s.bury(svc, gen)
-	}
-}
-
-// listen goes on reading the output of a run of an earlier supervisor's. The
-// guardian holds the reader; if that guardian was killed too, only the process
-// itself has the pipe.
-func (s *Supervisor) listen(svc *service, p guardian.Process) {
-	key := logs.Key{Name: svc.name, Gen: genOfN(p.N)}
-	var err error
-	held := p.Held
-	if len(held) == 0 && !p.Ended && svc.name != s.opts.Direct {
-		var reader *os.File
-		if reader, err = logs.Regain(p.Pid); err == nil {
-			held = []*os.File{reader}
-		}
-	}
-	s.readyHeld(svc, key.Gen, held[min(1, len(held)):]) // before a line of it is read
-	if err == nil && len(held) > 0 {
-		err = s.pump.Add(key, held[0], svc.out)
-	}
-	svc.runs[key.Gen].drained = err != nil || len(held) == 0
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		s.say(svc.name + ": its output is not read any more: " + err.Error())
-	}
-	for _, f := range held {
-		f.Close()
 	}
 }
 

@@ -96,6 +96,7 @@ func (s *Supervisor) accept(r status.Request, c lifecycle.Command, target int) (
 		svc.crew.excuse(now()) // the code may have been mended
 	}
 	s.ops.add(op)
+	svc.markLogs()
 	if svc.policy.Oneshot && starts(op.Verb) {
 		op.Streams = true
 		defer s.stream(svc, op)

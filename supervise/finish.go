@@ -248,6 +248,7 @@ func (s *Supervisor) ended(op *operation) {
 	}
 	if svc := op.svc; svc != nil {
 		svc.remember(op)
+		svc.markLogs()
 		s.mark(svc)
 		s.save(svc)
 	}

@@ -186,20 +186,47 @@ func (s *Supervisor) output(svc *service, gen, uid int) (files, keep []guardian.
 		svc.runs[gen].drained = true
 		return []guardian.File{shared(os.Stdin), shared(os.Stdout), shared(os.Stderr)}, nil, nil
 	}
+	d, r := svc.def, svc.runs[gen]
+	if r != nil {
+		d = r.def
+	}
+	null := guardian.File{File: s.null, Shared: true}
+	if d.Log.Output == definition.Discard {
+		r.drained = true
+		return []guardian.File{null, null, null}, []guardian.File{null}, nil
+	}
 	key := logs.Key{Name: svc.name, Gen: gen}
 	child, reader, ok := svc.takeSpare(gen)
 	if !ok {
-		if child, reader, err = logs.Make(key, uid); err != nil {
-			return nil, nil, err
-		}
-		if err := s.pump.Add(key, reader, svc.out); err != nil {
-			child.Close()
-			reader.Close()
+		if child, reader, err = s.pipe(key, uid, svc.out); err != nil {
 			return nil, nil, err
 		}
 	}
-	files = []guardian.File{{File: s.null, Shared: true}, {File: child}, {File: child, Shared: true}}
-	return files, []guardian.File{{File: reader}}, nil
+	if !d.Log.Separate {
+		return []guardian.File{null, {File: child}, {File: child, Shared: true}}, []guardian.File{{File: reader}}, nil
+	}
+	key.Err = true
+	errChild, errReader, err := s.pipe(key, uid, svc.err)
+	if err != nil {
+		child.Close()
+		reader.Close()
+		return nil, nil, err
+	}
+	r.errOpen = true
+	return []guardian.File{null, {File: child}, {File: errChild}}, []guardian.File{{File: reader}, {File: errReader}}, nil
+}
+
+// pipe makes one that is read into sink.
+func (s *Supervisor) pipe(key logs.Key, uid int, sink logs.Sink) (child, reader *os.File, err error) {
+	if child, reader, err = logs.Make(key, uid); err != nil {
+		return nil, nil, err
+	}
+	if err := s.pump.Add(key, reader, sink); err != nil {
+		child.Close()
+		reader.Close()
+		return nil, nil, err
+	}
+	return child, reader, nil
 }
 
 // drained is told by the pump that a run's output is complete.
@@ -210,7 +237,11 @@ func (s *Supervisor) drained(key logs.Key) {
 			s.release(key)
 			return
 		}
-		svc.runs[key.Gen].drained = true
+		if key.Err {
+			svc.runs[key.Gen].errOpen = false
+		} else {
+			svc.runs[key.Gen].drained = true
+		}
 		s.bury(svc, key.Gen)
 	})
 }
@@ -218,7 +249,7 @@ func (s *Supervisor) drained(key logs.Key) {
 // bury forgets a run of which nothing is left, once its last words are in the log.
 func (s *Supervisor) bury(svc *service, gen int) {
 	r := svc.runs[gen]
-	if r == nil || !r.drained || !r.ended {
+	if r == nil || !r.drained || r.errOpen || !r.ended {
 		return
 	}
 	for _, known := range svc.state.Runs {
@@ -244,9 +275,18 @@ func (s *Supervisor) logProblem(p logs.Problem) {
 		if who == "" {
 			who = "stdout"
 		}
-		text := fmt.Sprintf("output is written again; %d bytes were dropped", p.Dropped)
-		if p.Err != nil {
+		text := ""
+		switch {
+		case p.Note != nil:
+			text = p.Note.Error()
+		case p.Waits && p.Err != nil:
+			text = "it waits until its output can be written: " + p.Err.Error()
+		case p.Waits:
+			text = "output is written again; nothing was dropped"
+		case p.Err != nil:
 			text = "output is dropped: " + p.Err.Error()
+		default:
+			text = fmt.Sprintf("output is written again; %d bytes were dropped", p.Dropped)
 		}
 		s.event(eventOf(p.Name, "log", text))
 		s.say(who + ": " + text)

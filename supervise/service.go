@@ -29,7 +29,8 @@ type service struct {
 	runs   map[int]*run
 	since  time.Time // when its phase began
 	out    logs.Sink
-	gone   bool // its file is gone: forgotten once it is stopped
+	err    logs.Sink // of standard error, where that goes elsewhere
+	gone   bool      // its file is gone: forgotten once it is stopped
 
 	changed    chan struct{}             // closed at the next change; nil: nobody waits
 	lastReload *status.Reload            // nil: none since the last good start
@@ -69,6 +70,7 @@ type run struct {
 	unwanted func() // not nil: it was started ahead of time and too late; what to do when it is gone
 	empty    bool   // the guardian has told that nothing of its group is left
 	drained  bool   // all its output is in the log
+	errOpen  bool   // not so its standard error, which has a log of its own
 	origin   *origin
 	probe    func()    // ends its readiness check; nil: there is none
 	hearing  func()    // ends what waits for what it says; nil: nothing does
@@ -327,11 +329,7 @@ func (s *Supervisor) add(name string) *service {
 func (s *Supervisor) use(svc *service, d *definition.Definition) {
 	svc.def, svc.next = d, nil
 	svc.policy = policyOf(d, svc.name == s.opts.Direct)
-	if d.Log.Output == definition.Stdout {
-		svc.out = s.stdout
-	} else if _, isFile := svc.out.(*logs.File); !isFile {
-		svc.out = logs.NewFile(s.opts.LogDir, svc.name)
-	}
+	s.useLog(svc, d)
 }
 
 // useLater gives a service a definition for its next start; what of it needs

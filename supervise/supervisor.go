@@ -49,6 +49,7 @@ type Supervisor struct {
 	guardian *guardian.Client
 	pump     *logs.Pump
 	stdout   *logs.Lines
+	files    map[string]*logs.File // of logs, by their paths
 	printing sync.WaitGroup
 	said     chan string // to gsv's stderr; never waited for
 

@@ -125,11 +125,25 @@ func needsProc(err error) error {
 // name that is open for reading and writing. A service's own pipe to another
 // process is open for one of the two, and not taken. The error Is
 // fs.ErrNotExist when the process is gone, or has closed its output.
-func Regain(pid int) (*os.File, error) {
-	f, err := regain(pid, 1)
+func Regain(pid int) (*os.File, error) { return regainOne(pid, 1, 2) }
+
+// RegainApart is Regain for a process whose standard error goes elsewhere than
+// its standard output: it takes the one that is asked for, and no other.
+func RegainApart(pid int, isErr bool) (*os.File, error) {
+	if isErr {
+		return regainOne(pid, 2)
+	}
+	return regainOne(pid, 1)
+}
+
+// regainOne takes the first of some descriptors that is a pipe of gsv's.
+func regainOne(pid int, fds ...int) (*os.File, error) {
+	f, err := regain(pid, fds[0])
 	if err != nil {
-		if f, e := regain(pid, 2); e == nil {
-			return f, nil
+		for _, fd := range fds[1:] {
+			if f, e := regain(pid, fd); e == nil {
+				return f, nil
+			}
 		}
 		// A process that has ended can give EACCES too: its files in /proc are
 		// root's (task_dump_owner in fs/proc/base.c).
