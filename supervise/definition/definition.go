@@ -147,10 +147,10 @@ func (f Format) String() string { return [...]string{"prefix", "json", "raw"}[f]
 type Log struct {
 	Output    Output
 	Format    Format        // of Output == Stdout
-	Path      string        // of the file, absolute; "" = LOG-DIR/NAME.log
+	Path      string        // of the file; a relative one counts from LOG-DIR; "" = LOG-DIR/NAME.log
 	Mode      int           // of the files, 0 to 0777
 	Group     string        // of the files, name or number; "" = gsv's
-	Separate  bool          // standard error has a file of its own, NAME.err.log
+	Separate  bool          // standard error has a file of its own, NAME.err.log or beside Path
 	MaxSize   int64         // bytes at which a file is rotated; 0 = never
 	Keep      int           // rotated files that are kept; 0 = all
 	MaxAge    time.Duration // how long lines are kept; 0 = for ever
@@ -158,7 +158,7 @@ type Log struct {
 	Compress  bool          // rotated files are compressed
 	Timestamp bool          // the time before each line
 	Block     bool          // on a full disk the service waits
-	Syslog    string        // "unix", "udp://HOST:PORT" or "tcp://HOST:PORT"; "" = not forwarded
+	Syslog    string        // "unix", "unix:/PATH", "udp://HOST:PORT" or "tcp://HOST:PORT"; "" = not forwarded
 	Journal   bool          // forwarded to the journal
 }
 

@@ -39,7 +39,7 @@ func (d *Definition) WithLive(o *Definition) *Definition {
 		n.Workers = d.Workers // those of the command that runs
 	}
 	n.Environment, n.EnvironmentFiles, n.Inherit = d.Environment, d.EnvironmentFiles, d.Inherit
-	n.Listen = d.Listen
+	n.Listen, n.Log.Separate = d.Listen, d.Log.Separate
 	if d.boundProbe(o) { // one probe decides, so the table stays as a whole
 		n.Ready = d.Ready
 	}

@@ -44,6 +44,11 @@ func TestDiff(t *testing.T) {
 		{"http at a socket that is there", base + "listen.a.address = '0.0.0.0:1'", base + "listen.a.address = '0.0.0.0:1'\nready.http = '/x'", "ready.workers:live ready.http:live"},
 		{"pid file", base, base + "pid-file = '/x'", "pid-file:live"},
 		{"output", base, base + "log.output = 'stdout'", "log.output:live"},
+		{"the log's defaults", base, base + "[log]\npath = './web.log'\nmode = '640'\nmax-size = 52428800\nkeep = 10\nmax-total = '0'\nmax-age = '0h'\ncompress = 'gzip'", "log.path:live"},
+		{"the log", base, base + "[log]\nmode = '0644'\ngroup = 0\nmax-size = 0\nkeep = 2\nmax-age = '1d'\nmax-total = '1GB'\ncompress = 'none'\ntimestamp = true\non-full = 'block'\nsyslog = 'unix'\njournal = true",
+			"log.mode:live log.group:live log.max-size:live log.keep:live log.max-age:live log.max-total:live log.compress:live log.timestamp:live log.on-full:live log.syslog:live log.journal:live"},
+		{"the format", base + "log.output = 'stdout'", base + "log.output = 'stdout'\nlog.format = 'raw'", "log.format:live"},
+		{"standard error", base, base + "log.stderr = 'separate'", "log.stderr"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -78,7 +83,7 @@ func TestDiffSeesEverything(t *testing.T) {
 		name := strings.ReplaceAll(k.Name, "NAME", "x")
 		for _, with := range []string{"", "ready.tcp = ':8'\n", "ready.http = 'http://a/'\n", "listen.x.address = 'unix:/x'\n", "listen.x.address = '[::]:7'\n", "reload-command = 'b'\n"} {
 			for _, value := range []string{"'x y'", "true", "false", "['x']", "'7m'", "7", "'077'", "'USR1'", "['USR1', '1s', 'INT', '1s']", "'7s'", "[7]", "{x = 'y'}", "{x = ['root']}", "'/x'", "':7'",
-				"'starman'", "'ignore'", "'none'", "'oneshot'", "'shutdown'", "'no'", "'group'", "'stdout'", "'http://b/'", "'404'"} {
+				"'starman'", "'ignore'", "'none'", "'oneshot'", "'shutdown'", "'no'", "'group'", "'stdout'", "'http://b/'", "'json'", "'separate'", "'block'", "'unix'", "'0644'", "'7MB'", "'404'"} {
 				src := fmt.Sprintf("command = 'a'\n%s%s = %s\n", with, name, value)
 				if k.Name == "command" {
 					src = with + "command = " + value
@@ -124,6 +129,7 @@ func TestWithLive(t *testing.T) {
 		"command = \"sleep 1\"\nlisten.a.address = \":1\"", "command = \"sleep 1\"\ntype = \"notify\"", "command = \"sleep 1\"\nready.fd = 5",
 		"command = \"sleep 1\"\nready.exec = \"x\"\nready.interval = \"3s\"", "command = \"sleep 1\"\nready.http = \"http://a/\"\nready.headers.X = \"y\"\npid-file = \"/x\"",
 		"command = \"starman\"\nlisten.a.address = \"0.0.0.0:1\"\nready.http = \"/x\"", "command = \"unicorn -c x\"\nreload = \"usr2\"\nready.notify = true",
+		"command = \"sleep 1\"\n[log]\nstderr = \"separate\"\nmax-size = \"1MB\"\npath = \"x.log\"", "command = \"sleep 1\"\n[log]\noutput = \"none\"\njournal = true",
 		"command = \"sleep 1\"\n[ready]\ntcp = \"127.0.0.1:1\"", "command = \"sleep 1\"\nmin-uptime = \"3s\"", "command = \"sleep 1\"\n[environment]\nA = \"b\"",
 	} {
 		after := parse(text + "\n")

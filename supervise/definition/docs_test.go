@@ -30,7 +30,8 @@ directories the later one wins, name by name. A file has at most %d KiB.
     [allow]
     hup = ["deploy"]
 
-The language is [TOML](https://toml.io). Durations are strings with a unit: ` + "`\"500ms\" \"10s\" \"1m30s\" \"2h\" \"1d\"`" + `. Octal numbers are strings: ` + "`\"022\"`" + `.
+The language is [TOML](https://toml.io). Durations are strings with a unit: ` + "`\"500ms\" \"10s\" \"1m30s\" \"2h\" \"1d\"`" + `. Sizes are ` + "`\"512KB\" \"50MB\" \"1GB\"`" + `,
+each unit 1024 of the one before, or a number of bytes. Octal numbers are strings: ` + "`\"022\"`" + `.
 Signals are named with or without SIG. Keys at the top of the file stand above every ` + "`[header]`" + `; a key of a table can be written as
 ` + "`ready.tcp = …`" + ` too.
 
@@ -68,7 +69,7 @@ func reference() string {
 	for _, group := range []struct {
 		title string
 		keys  []Key
-	}{{"What runs", whatKeys}, {"Who runs it, where, and with what", whoKeys}, {"What gsv holds for it", listenKeys}, {"What proves that it is ready", readyKeys}, {"When it is started, and started again", whenKeys}, {"How it is stopped", howKeys}, {"How it is reloaded", reloadKeys}} {
+	}{{"What runs", whatKeys}, {"Who runs it, where, and with what", whoKeys}, {"Where its output goes", logKeys}, {"What gsv holds for it", listenKeys}, {"What proves that it is ready", readyKeys}, {"When it is started, and started again", whenKeys}, {"How it is stopped", howKeys}, {"How it is reloaded", reloadKeys}} {
 		fmt.Fprintf(&b, "### %s\n\n", group.title)
 		for _, k := range group.keys {
 			fmt.Fprintf(&b, "- **`%s`**: %s%s", k.Name, k.Type, values(k))

@@ -24,6 +24,7 @@ func (d *draft) finish(r *reader) {
 	d.pidFile()
 	d.reload()
 	d.beside()
+	d.log()
 	d.ownEnvironment()
 	d.foreground()
 	d.contradictions()

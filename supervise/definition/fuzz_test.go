@@ -25,6 +25,9 @@ func FuzzParse(f *testing.F) {
 	for _, command := range []string{"puma -p 5000", "starman --listen :5000:ssl --pid x", "unicorn -l 5000 -o ::1", "gunicorn -b :5000 x", "uwsgi --http-socket :5000", "env FPM_SOCKETS=x php-fpm", "serve -p 5000"} {
 		f.Add([]byte("command = '" + command + "'\nreload = 'replace'\npid-file = '/x'\nlisten.a.address = '[::]:5000'\n[ready]\nhttp = 'http://unix:/x:/y'\nstatus = 200\nheaders.Host = 'z'\n[listen.b]\naddress = 'unix:/x'\n"))
 	}
+	for _, s := range []string{"path='a/../b.log'\nmax-size='1.5GB'\nsyslog='udp://[::1%lo]:514'", "output='none'\nsyslog='unix:/x'\nmax-total='5K'", "StandardOutput='append:/x'\nmaxage=7"} {
+		f.Add([]byte("command = 'a'\n[log]\n" + s))
+	}
 	f.Fuzz(func(t *testing.T, src []byte) {
 		d, problems := Parse("web", "web.toml", src, Defaults{Verbs: []string{"hup"}})
 		if (d == nil) != problems.Errors() {
@@ -58,6 +61,10 @@ func FuzzParse(f *testing.F) {
 		}
 		if asked > 1 || d.Ready.FD != 0 && d.Ready.FD < 3+len(d.Listen) || d.PidFile != "" && d.PidFile[0] != '/' || d.Ready.HTTP.Private() && !d.Private() {
 			t.Fatalf("not whole: %+v", d)
+		}
+		l := d.Log
+		if l.MaxSize < 0 || l.MaxTotal < 0 || l.MaxAge < 0 || l.Keep < 0 || l.Mode&0o600 != 0o600 || strings.HasSuffix(l.Path, "/") || strings.HasPrefix(l.Path, "../") {
+			t.Fatalf("not whole: %+v", l)
 		}
 		names := map[string]bool{}
 		for _, s := range d.Listen {
@@ -205,6 +212,28 @@ func FuzzTOMLString(f *testing.F) {
 		var m map[string]string
 		if _, err := toml.Decode("a = "+tomlString(s), &m); err != nil || m["a"] != s {
 			t.Fatalf("%q: %s, %v", s, tomlString(s), err)
+		}
+	})
+}
+
+// A hint is a size that is taken, and a size can be written.
+func FuzzParseSize(f *testing.F) {
+	for _, s := range []string{"50MB", "50M", "1.5 GiB", "0", "-1", "1e3", "1023tb", "99999999999999999999KB", ".5kb", "1..2", "NaN", "1_0"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		n, hint, err := parseSize(s)
+		if n < 0 || n > largest || err == nil && hint != "" || err != nil && n != 0 {
+			t.Fatalf("%q: %d, %q, %v", s, n, hint, err)
+		}
+		good := sizeText(n)
+		if err != nil {
+			if good = strings.Trim(hint, `"`); good == "" || strings.Contains(good, " ") {
+				return
+			}
+		}
+		if again, _, e := parseSize(good); e != nil || err == nil && again != n {
+			t.Fatalf("%q leads to %q, which is %d, %v", s, good, again, e)
 		}
 	})
 }

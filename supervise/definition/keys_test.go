@@ -23,9 +23,10 @@ health.http health.tcp health.exec health.interval health.timeout health.failure
 // working are those of them that do something today; using another is an error.
 const working = `command description preset type main working-directory environment environment-files inherit-environment user group
 supplementary-groups umask autostart restart restart-delay restart-delay-max restart-delay-factor start-limit start-limit-interval min-uptime start-timeout
-success-exit-status stop-signal stop-timeout stop-sequence kill-mode groups on-end allow log.output ready.tcp ready.unix ready.interval ready.timeout
+success-exit-status stop-signal stop-timeout stop-sequence kill-mode groups on-end allow ready.tcp ready.unix ready.interval ready.timeout
 ready.workers ready.http ready.exec ready.notify ready.fd ready.log-line ready.status ready.headers pid-file
-listen.NAME.address listen.NAME.backlog listen.NAME.mode listen.NAME.owner listen.NAME.group listen.NAME.reuse-port reload reload-signal reload-command reload-timeout drain-timeout stale-release check-command check-timeout`
+listen.NAME.address listen.NAME.backlog listen.NAME.mode listen.NAME.owner listen.NAME.group listen.NAME.reuse-port reload reload-signal reload-command reload-timeout drain-timeout stale-release check-command check-timeout
+log.output log.format log.path log.mode log.group log.stderr log.max-size log.keep log.max-age log.max-total log.compress log.timestamp log.on-full log.syslog log.journal`
 
 // more are keys of the contract's "nofile nproc core memlock …".
 const more = `limits.as limits.data limits.stack limits.fsize limits.cpu`

@@ -42,8 +42,7 @@ func LoadDirs(dirs []string, root bool, defaults Defaults) (defs []*Definition, 
 		}
 	}
 	defs, bad = loadAll(paths, root, defaults)
-	defs, bad = onlyMain(defs, bad)
-	sharedAddresses(defs)
+	defs, bad = together(defs, bad)
 	return defs, bad, nil
 }
 
@@ -99,8 +98,7 @@ func LoadFiles(files []string, root bool, defaults Defaults) (defs []*Definition
 				Hint: "name each file once; two services need two names"}}})
 		}
 	}
-	defs, bad = onlyMain(defs, bad)
-	sharedAddresses(defs)
+	defs, bad = together(defs, bad)
 	return defs, bad, nil
 }
 
@@ -129,6 +127,15 @@ func load(defs []*Definition, bad []Bad, name, path string, root bool, defaults 
 	return append(defs, d), bad
 }
 
+// together sees to what services contradict each other in.
+func together(defs []*Definition, bad []Bad) ([]*Definition, []Bad) {
+	defs, bad = onlyMain(defs, bad)
+	defs, bad = ownLogs(defs, bad)
+	slices.SortStableFunc(bad, func(a, b Bad) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Path, b.Path)) })
+	sharedAddresses(defs)
+	return defs, bad
+}
+
 // onlyMain makes every main service bad where there are several, for none can be preferred.
 func onlyMain(defs []*Definition, bad []Bad) ([]*Definition, []Bad) {
 	var mains []*Definition
@@ -146,7 +153,6 @@ func onlyMain(defs []*Definition, bad []Bad) ([]*Definition, []Bad) {
 			bad = append(bad, Bad{d.Name, d.Path, append(r.problems, d.Warnings...)})
 		}
 	}
-	slices.SortStableFunc(bad, func(a, b Bad) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Path, b.Path)) })
 	return defs, bad
 }
 

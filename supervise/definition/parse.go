@@ -86,6 +86,7 @@ func newDraft(name, path string, src []byte, defaults Defaults) *draft {
 		DrainTimeout:       2 * time.Minute,
 		CheckTimeout:       30 * time.Second,
 		Ready:              Ready{Interval: 200 * time.Millisecond, Timeout: 2 * time.Second, Statuses: []StatusRange{{200, 399}}},
+		Log:                Log{Mode: 0o640, MaxSize: 50 << 20, Keep: 10, Compress: true},
 	}}
 	if defaults.Container {
 		d.Inherit = Inherit{All: true}

@@ -26,6 +26,7 @@ func TestDefaults(t *testing.T) {
 		Ready:        Ready{Interval: 200 * time.Millisecond, Timeout: 2 * time.Second, Statuses: []StatusRange{{200, 399}}},
 
 		ReloadTimeout: time.Minute, DrainTimeout: 2 * time.Minute, CheckTimeout: 30 * time.Second,
+		Log: Log{Mode: 0o640, MaxSize: 50 << 20, Keep: 10, Compress: true},
 	}
 	if diff := cmp.Diff(want, parse(t, src)); diff != "" {
 		t.Error(diff)
@@ -83,7 +84,20 @@ pid-file = "run/../web.pid"
 hup = ["root", "@root", "12345"]
 read = []
 [log]
-output = "stdout"
+output = "file"
+path = "shop//web.log"
+mode = "0600"
+group = 0
+stderr = "separate"
+max-size = "512KB"
+keep = 0
+max-age = "30d"
+max-total = 1073741824
+compress = "none"
+timestamp = true
+on-full = "block"
+syslog = "udp://[::1]:0514"
+journal = true
 [listen.web]
 address = "*:080"
 backlog = 64
@@ -121,8 +135,9 @@ func TestEverything(t *testing.T) {
 			{Name: "Dns_4", Network: "udp", Address: "0.0.0.0:53"},
 			{Name: "v4", Network: "tcp", Address: "0.0.0.0:80", ReusePort: true},
 		},
-		Allow:  map[string][]string{"hup": {"root", "@root", "12345"}, "read": {}},
-		Log:    Log{Output: Stdout},
+		Allow: map[string][]string{"hup": {"root", "@root", "12345"}, "read": {}},
+		Log: Log{Path: "shop/web.log", Mode: 0o600, Group: "0", Separate: true, MaxSize: 512 << 10, MaxAge: 30 * 24 * time.Hour, MaxTotal: 1 << 30,
+			Timestamp: true, Block: true, Syslog: "udp://[::1]:514", Journal: true},
 		Reload: ByCommand, ReloadCommand: []string{"sh", "-c", "kill -USR2 $PPID; sleep 1"}, ReloadTimeout: 5 * time.Minute,
 		StaleRelease: RestartStale, CheckCommand: []string{"perl", "-c", "app.psgi"}, CheckTimeout: time.Minute,
 	}
@@ -142,7 +157,7 @@ func TestEverything(t *testing.T) {
 		t.Error("the same source gave another definition")
 	}
 	for _, k := range Keys() {
-		if k.Supported && !strings.Contains(src, k.In()) && !slices.Contains([]string{"type", "main", "stop-sequence", "ready.tcp", "ready.unix", "ready.exec", "ready.notify", "ready.fd", "ready.log-line", "reload-signal"}, k.Name) {
+		if k.Supported && !strings.Contains(src, k.In()) && !slices.Contains([]string{"type", "main", "stop-sequence", "ready.tcp", "ready.unix", "ready.exec", "ready.notify", "ready.fd", "ready.log-line", "reload-signal", "log.format"}, k.Name) {
 			t.Errorf("%s is not tried here", k.Name)
 		}
 	}
@@ -212,6 +227,10 @@ func TestWarnings(t *testing.T) {
 		{"apache", "command='apache2'", "command: apache2 goes into the background, and"},
 		{"no check", "command='a'\ncheck-command=[]\ncheck-timeout='1s'", "check-timeout: has no effect"},
 		{"no restart", "command='a'\nrestart='no'\nstart-limit=3", "start-limit: has no effect"},
+		{"format of a file", "command='a'\nlog.format='json'", "log.format: has no effect where output goes now: it goes to a file unless gsv is PID 1"},
+		{"no log group", "command='a'\nlog.group='no-such-group'", `log.group: there is no group "no-such-group" on this machine`},
+		{"never rotated", "command='a'\n[log]\nmax-size=0\nkeep=3", "log.keep: has no effect, for the file is never rotated"},
+		{"rotated earlier", "command='a'\n[log]\nmax-size='20MB'\nmax-total='10MB'", "log.max-total: less than log.max-size, so the file is rotated earlier, at 5MB"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -225,6 +244,7 @@ func TestWarnings(t *testing.T) {
 		`command = ["sh", "-c", "exec a"]`, `command = ["sh", "-c", "cd /x && exec a"]`, `command = "sh script.sh"`, `command = ["sh", "-c"]`,
 		`command = "nginx -c x -g 'daemon off;'"`, `command = "nginx -t"` + "\ntype = 'oneshot'", `command = "mine -D"` + "\npreset = 'starman'", `command = "httpd -DFOREGROUND"`, `command = "apache2 -X"`,
 		`command = "php-fpm8.2 --nodaemonize"`, `check-command = ["sh", "-c", "a && b"]` + "\ncommand = 'a'", `command = ["sh", "x.sh", "-c", "y"]`, `command = ["dash", "-c", "exec \"$@\"", "sh", "a"]`,
+		"command = 'a'\n[log]\nmax-total = '10MB'", "command = 'a'\n[log]\nmax-size = '0'\nmax-age = '1d'\nkeep = 3", "command = 'a'\n[log]\noutput = 'none'\nstderr = 'merge'\nsyslog = 'unix'",
 	} {
 		if d := parse(t, src); len(d.Warnings) != 0 {
 			t.Errorf("%s:\n%s", src, d.Warnings)

@@ -145,6 +145,11 @@ func (r *reader) unquoted(from int, line string, m []int) {
 			line := rewrite(k, hint, val)
 			if k != nil && k.named() && hint != "" {
 				line = rewritten(hint) + listenExample(k, "", key, val)
+			} else if k != nil && k.Table() == "log" && hint != "" {
+				line = hint
+				if how := logExample(k, "", key, val); how != "" {
+					line = rewritten(hint) + how
+				}
 			}
 			r.note(span{from + m[4], from + m[5]}, false, fmt.Sprintf("unknown key %q", key), line)
 			return
@@ -197,6 +202,12 @@ func rewrite(k *Key, lead, val string) string {
 			val = `"` + val + `"`
 		} else if val = tomlString(val); d == 0 && strings.HasPrefix(good, `"`) && !strings.Contains(good, " ") {
 			val = good
+		}
+	case k.Type == "size":
+		if good := sizeTOML(val); good != "" {
+			val = good
+		} else {
+			val = tomlString(val)
 		}
 	case k.Type == "" && word != "":
 		val = word

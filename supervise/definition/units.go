@@ -2,6 +2,7 @@ package definition
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"syscall"
@@ -54,6 +55,53 @@ var longUnits = map[string]string{
 func splitUnit(s string) (number, unit string) {
 	number = s[:len(s)-len(strings.TrimLeft(s, "0123456789."))]
 	return number, strings.TrimSpace(s[len(number):])
+}
+
+// largest is the largest size a file may name, in bytes: the sum of several must not run over.
+const largest = 1 << 50
+
+// parseSize reads "512KB", "50MB", "1GB", "2TB", each unit 1024 of the one before, or a number of bytes.
+// The hint is a good spelling of what was probably meant, or "".
+func parseSize(s string) (n int64, hint string, err error) {
+	number, unit := splitUnit(strings.TrimSpace(s))
+	ours, known := sizeUnits[strings.ToLower(unit)]
+	many, e := strconv.ParseFloat(number, 64)
+	bytes := many * float64(ours.bytes)
+	switch {
+	case strings.HasPrefix(s, "-"):
+		return 0, "", fmt.Errorf("%q is negative", s)
+	case e == nil && known && bytes > largest:
+		return 0, `"1024TB" is the largest`, fmt.Errorf("%q is too large", s)
+	case e == nil && known && s == number+ours.name && !strings.Contains(number, "."):
+		return int64(bytes), "", nil
+	case e == nil && known && bytes == math.Trunc(bytes):
+		hint = strconv.Quote(sizeText(int64(bytes)))
+	}
+	return 0, hint, fmt.Errorf("%q is not a size", s)
+}
+
+// sizeUnits are spellings of units, and how they are written here.
+var sizeUnits = map[string]struct {
+	name  string
+	bytes int64
+}{
+	"": {"", 1}, "b": {"", 1}, "byte": {"", 1}, "bytes": {"", 1},
+	"k": {"KB", 1 << 10}, "kb": {"KB", 1 << 10}, "kib": {"KB", 1 << 10},
+	"m": {"MB", 1 << 20}, "mb": {"MB", 1 << 20}, "mib": {"MB", 1 << 20},
+	"g": {"GB", 1 << 30}, "gb": {"GB", 1 << 30}, "gib": {"GB", 1 << 30},
+	"t": {"TB", 1 << 40}, "tb": {"TB", 1 << 40}, "tib": {"TB", 1 << 40},
+}
+
+// sizeText writes a size as it is written in a file: "50MB", "1000".
+func sizeText(n int64) string {
+	unit := ""
+	for _, u := range []string{"KB", "MB", "GB", "TB"} {
+		if n == 0 || n%1024 != 0 {
+			break
+		}
+		n, unit = n/1024, u
+	}
+	return strconv.FormatInt(n, 10) + unit
 }
 
 // parseSignal reads "TERM" or "SIGTERM". The hint is a name, or "".

@@ -171,6 +171,8 @@ func example(k *Key, in, name string, raw any) string {
 		return ""
 	case k.named():
 		return listenExample(k, in, name, raw)
+	case k.Table() == "log":
+		return logExample(k, in, name, raw)
 	}
 	switch x := raw.(type) {
 	case bool: // supervisord's autorestart

@@ -295,11 +295,15 @@ func (v value) signal(p *syscall.Signal) {
 var enumWords = map[string]map[string]string{
 	"restart": {"unexpected": "on-failure", "unless-stopped": "always", "true": "always", "false": "no",
 		"never": "no", "yes": "always", "on-abnormal": "on-failure", "on-abort": "on-failure", "restart": "always", "ignore": "no"},
-	"type":       {"exec": "simple", "fork": "forking", "notify-reload": "notify", "process": "simple", "scripted": "oneshot"},
-	"kill-mode":  {"control-group": "group", "process": "mixed", "process-group": "group"},
-	"log.output": {"inherit": "stdout", "null": "none", "/dev/null": "none", "/dev/stdout": "stdout", "auto": "file"},
-	"on-end":     {"exit": "shutdown", "none": "nothing", "ignore": "nothing"},
-	"reload":     {"hup": "signal", "graceful": "signal", "no": "none", "false": "none", "exec": "command"},
+	"type":         {"exec": "simple", "fork": "forking", "notify-reload": "notify", "process": "simple", "scripted": "oneshot"},
+	"kill-mode":    {"control-group": "group", "process": "mixed", "process-group": "group"},
+	"log.output":   {"inherit": "stdout", "null": "none", "/dev/null": "none", "/dev/stdout": "stdout", "auto": "file", "false": "none"},
+	"log.format":   {"plain": "raw", "text": "prefix", "logfmt": "json", "none": "raw"},
+	"log.stderr":   {"merged": "merge", "stdout": "merge", "inherit": "merge", "split": "separate", "file": "separate"},
+	"log.compress": {"gz": "gzip", "true": "gzip", "yes": "gzip", "on": "gzip", "false": "none", "no": "none", "off": "none"},
+	"log.on-full":  {"discard": "drop", "wait": "block"},
+	"on-end":       {"exit": "shutdown", "none": "nothing", "ignore": "nothing"},
+	"reload":       {"hup": "signal", "graceful": "signal", "no": "none", "false": "none", "exec": "command"},
 }
 
 // enum takes one of the row's values.
