@@ -1,6 +1,6 @@
 package definition
 
-// What the reference page says of held sockets and of probes.
+// What the reference page says of held sockets, of probes and of gsv.toml.
 
 const heldSockets = `## Held sockets
 
@@ -49,5 +49,18 @@ One thing proves that a service serves; start, restart and replace wait for it. 
 - **log-line**: a line that it writes. The last resort: it says what the author meant it to say.
 
 tcp, unix, http and exec are tried every ready.interval; the first success counts. What fails until start-timeout (in a replacement: reload-timeout) is over fails the start.
+
+`
+
+const settingsPage = `## gsv.toml
+
+What holds for all services together stands in one file beside the service directory: ` + "`/etc/gsv/gsv.toml`" + ` for root, else
+` + "`$XDG_CONFIG_HOME/gsv/gsv.toml`" + `, if it is there; ` + "`gsv --config FILE`" + ` (GSV_CONFIG) names another one, which must be there. It is read as
+service files are, with the same care for what others could change, at gsv's start and by ` + "`gsvctl apply`" + ` and HUP. When it is bad, what it said
+before goes on to hold; at gsv's start, what holds without one. ` + "`gsv check`" + ` looks at it too.
+
+    # /etc/gsv/gsv.toml
+    [log]
+    max-total = "20GB"
 
 `

@@ -85,6 +85,10 @@ func reference() string {
 	}
 	b.WriteString(commands + heldSockets + probesPage)
 	presetPage(&b)
+	b.WriteString(settingsPage)
+	for _, k := range settings {
+		fmt.Fprintf(&b, "- **`%s`**: %s; default %s.\n  %s\n", k.Name, k.Type, k.Default, k.Doc)
+	}
 	b.WriteString(elsewhere)
 	for _, k := range Keys() {
 		if k.Systemd+k.Supervisord+k.Pebble != "" {
@@ -221,7 +225,8 @@ gets the signals in the server's place, which is warned of. Each word of an arra
 
 `
 
-const elsewhere = `## Names elsewhere
+const elsewhere = `
+## Names elsewhere
 
 | here | systemd | supervisord | Pebble |
 |---|---|---|---|

@@ -104,20 +104,9 @@ func LoadFiles(files []string, root bool, defaults Defaults) (defs []*Definition
 
 // load appends what one file gives.
 func load(defs []*Definition, bad []Bad, name, path string, root bool, defaults Defaults) ([]*Definition, []Bad) {
-	fail := func(text, hint string) ([]*Definition, []Bad) {
-		return defs, append(bad, Bad{name, path, Problems{{Path: path, Text: text, Hint: hint}}})
-	}
-	if root {
-		if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-			return fail("cannot read it: "+unwrapPath(err).Error(), "")
-		}
-		if d := trusted(path); d != nil {
-			return fail("refused as root: "+d.why, d.todo)
-		}
-	}
-	src, err := readRegular(path, maxSource)
-	if err != nil {
-		return fail("cannot read it: "+unwrapPath(err).Error(), "")
+	src, fault := readSource(path, root)
+	if fault != nil {
+		return defs, append(bad, Bad{name, path, Problems{*fault}})
 	}
 	d, problems := Parse(name, path, src, defaults)
 	if d == nil {

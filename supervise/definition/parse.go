@@ -42,24 +42,18 @@ type draft struct {
 // file in problems. It returns every problem at once. The definition is nil if one of them is
 // an error; if there are only warnings they are in Definition.Warnings too.
 func Parse(name, path string, src []byte, defaults Defaults) (*Definition, Problems) {
-	r := &reader{path: path, full: string(src), misnamed: map[string]bool{}, failed: map[string]bool{}}
+	r := newReader(path, src)
 	if len(src) > maxSource {
 		return nil, Problems{{Path: path, Text: fmt.Sprintf("%d bytes are too many for a service file: at most %d", len(src), maxSource)}}
 	}
-	// A byte order mark, as some editors write; the decoder would drop it and shift every offset.
-	r.full = strings.TrimPrefix(r.full, "\ufeff")
 	if fault := checkName(name); fault != "" {
 		r.problems = append(r.problems, Problem{Path: path, Text: fault, Hint: nameRule})
 	}
-	r.src = r.full
-	if !utf8.ValidString(r.src) {
-		r.notUTF8()
+	tree, ok := r.tree()
+	if !ok {
 		return nil, r.problems
 	}
-	tree := r.decode()
-	r.places = locate(r.src).places
 	d := newDraft(name, path, slices.Clone(src), defaults)
-	r.duplicates()
 	r.top(d, tree)
 	d.finish(r)
 	r.problems.sort()
@@ -68,6 +62,24 @@ func Parse(name, path string, src []byte, defaults Defaults) (*Definition, Probl
 	}
 	d.Warnings = r.problems
 	return d.Definition, r.problems
+}
+
+func newReader(path string, src []byte) *reader {
+	// A byte order mark, as some editors write; the decoder would drop it and shift every offset.
+	full := strings.TrimPrefix(string(src), "\ufeff")
+	return &reader{path: path, full: full, src: full, misnamed: map[string]bool{}, failed: map[string]bool{}}
+}
+
+// tree decodes the source and finds where everything stands. It returns false for what is no text at all.
+func (r *reader) tree() (map[string]any, bool) {
+	if !utf8.ValidString(r.src) {
+		r.notUTF8()
+		return nil, false
+	}
+	tree := r.decode()
+	r.places = locate(r.src).places
+	r.duplicates()
+	return tree, true
 }
 
 func newDraft(name, path string, src []byte, defaults Defaults) *draft {
