@@ -129,7 +129,7 @@ Rely on the exit status. ` + "`-q`" + ` prints nothing when all went well; but w
 
 ` + "`--json`" + ` prints a document a line: of a verb that changes something the operation when it has ended (with ` + "`--no-wait`" + `: as it was accepted; ` + "`.id`" + `,
 ` + "`.result`" + ` "ok" or "failed", ` + "`.error`" + `, ` + "`.log`" + `), of ` + "`status`" + `, ` + "`ps`" + ` and ` + "`why`" + ` ` + "`{\"services\":[…]}`" + `, of ` + "`history`" + ` ` + "`{\"operations\":[…]}`" + `, of ` + "`events`" + ` one each,
-of ` + "`apply`" + ` its steps, problems and warnings. Errors are documents too, with their ` + "`exit_code`" + `. Fields are only ever added.
+of ` + "`apply`" + ` its steps, settings, problems and warnings. Errors are documents too, with their ` + "`exit_code`" + `. Fields are only ever added.
 
 ## Exit status
 

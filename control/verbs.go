@@ -98,7 +98,7 @@ var verbs = []Verb{
 	{Name: "history", Class: Read, Role: Reader, Args: OptionalNames, Doc: "who asked for what, when, and how it ended, oldest first"},
 	{Name: "why", Class: Read, Role: Reader, Doc: "one paragraph: its state, the cause, what happens next and what to do; what it wrote"},
 	{Name: "apply", Class: Whole, Role: All, Args: Files, Flags: []string{"dry-run", "restart", "force", "timeout"},
-		Doc: "read the service files again, say the plan, do it", Done: "everything that changed is as its file says"},
+		Doc: "read the service files and gsv.toml again, say the plan, do it", Done: "everything that changed is as its file says"},
 	{Name: "check", Class: Local, Args: Files, Doc: "say what is wrong with service files, all or those named (runs `gsv check`)"},
 	{Name: "cancel", Class: Whole, Role: All, Args: Other, Later: true, Doc: "end an operation"},
 	{Name: "watch", Role: Operator, Args: Other, Later: true, Doc: "pause or resume the watching of deployed files"},

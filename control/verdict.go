@@ -174,9 +174,9 @@ func ApplyExit(r *status.ApplyResult) (code int, why string) {
 	}
 	switch {
 	case len(r.Problems) == 1:
-		return Invalid, "there is a problem in the service files"
+		return Invalid, "there is a problem in the files"
 	case len(r.Problems) > 0:
-		return Invalid, "there are problems in the service files"
+		return Invalid, "there are problems in the files"
 	case r.Error != "":
 		return Failed, r.Error
 	case len(failed) > 0:

@@ -59,6 +59,13 @@ func (s *Supervisor) doApply(r status.ApplyRequest) (status.ApplyResult, error) 
 			result.Problems = append(result.Problems, b.Problems.String())
 		}
 	}
+	var fresh *definition.Settings
+	if len(r.Names) == 0 {
+		var wrong string
+		if fresh, wrong = s.freshSettings(); wrong != "" {
+			result.Problems = append(result.Problems, wrong)
+		}
+	}
 	var plan []planned
 	var refused *status.Problem
 	ctx := context.Background()
@@ -70,6 +77,9 @@ func (s *Supervisor) doApply(r status.ApplyRequest) (status.ApplyResult, error) 
 				refused = problem(404, 4, name, "no such service, and no such service file")
 				return
 			}
+		}
+		if fresh != nil {
+			result.Settings = s.settings.Diff(fresh)
 		}
 		plan = s.plan(defs, bad, r.Names)
 		refused = s.guard(plan, r)
@@ -105,6 +115,9 @@ func (s *Supervisor) doApply(r status.ApplyRequest) (status.ApplyResult, error) 
 			refused = problem(503, 1, "", "gsv is being ended; nothing was changed")
 			return
 		}
+		if fresh != nil {
+			s.changeSettings(fresh, result.Settings)
+		}
 		for _, p := range plan {
 			if id := s.carryOutPlanned(p, r); id != "" {
 				ops = append(ops, id)
@@ -137,7 +150,7 @@ func applyFault(r status.ApplyResult, err error) string {
 		faults = append(faults, err.Error())
 	}
 	if n := len(r.Problems); n > 0 {
-		faults = append(faults, plural(n, "service file is", "service files are")+" bad")
+		faults = append(faults, plural(n, "file is", "files are")+" bad")
 	}
 	for _, step := range r.Steps {
 		if step.Error != "" {

@@ -63,6 +63,7 @@ func (s *Supervisor) begin() error {
 	hello := s.guardian.Hello()
 	again := a.BootID == s.bootID && a.GuardianPid == hello.Pid && a.GuardianStart == hello.StartTime
 	found := &findings{processes: processes, ended: ended}
+	s.restoreSettings(a)
 	switch {
 	case again:
 		s.started = a.Started
@@ -293,6 +294,7 @@ func (s *Supervisor) boot(found *findings) error {
 		s.say(err.Error() + "; what ran before goes on")
 		return nil
 	}
+	s.readSettings()
 	plan := s.plan(defs, bad, nil)
 	for _, b := range bad {
 		s.say("a service file cannot be used:\n" + b.Problems.String())
@@ -327,10 +329,7 @@ func (s *Supervisor) boot(found *findings) error {
 			s.step(svc, lifecycle.Command{Verb: lifecycle.DoStart})
 		}
 	}
-	text := fmt.Sprintf("%d services", len(s.services))
-	if len(s.services) == 1 {
-		text = "1 service"
-	}
+	text := plural(len(s.services), "service", "services")
 	s.event(eventOf("", "gsv", "started, "+text))
 	if s.opts.Direct == "" {
 		s.say(text + ", logs in " + s.opts.LogDir)

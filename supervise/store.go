@@ -53,7 +53,8 @@ type about struct {
 	Started       time.Time `json:"started"` // the guardian, on the deadlines' clock
 	Whole         bool      `json:"whole"`   // every service has a file: no need to read service files again
 	Ending        bool      `json:"ending"`
-	Status        int       `json:"status"` // with which gsv ends
+	Status        int       `json:"status"`             // with which gsv ends
+	Settings      *source   `json:"settings,omitempty"` // that hold; nil: none do
 }
 
 // record is the file of one service.
@@ -307,7 +308,7 @@ func (s *Supervisor) compact() {
 
 func (s *Supervisor) saveAbout() {
 	hello := s.guardian.Hello()
-	a := about{BootID: s.bootID, GuardianPid: hello.Pid, GuardianStart: hello.StartTime, Started: s.started, Whole: s.store.whole}
+	a := about{BootID: s.bootID, GuardianPid: hello.Pid, GuardianStart: hello.StartTime, Started: s.started, Whole: s.store.whole, Settings: s.keptSettings()}
 	if s.end != nil {
 		a.Ending, a.Status = true, s.end.status
 	}

@@ -23,6 +23,9 @@ type Options struct {
 	// error means that nothing could be read, and nothing changes.
 	Load     func() ([]*definition.Definition, []definition.Bad, error)
 	Defaults definition.Defaults
+	// Settings reads gsv.toml, whenever Load reads service files; nil: there is
+	// none. It returns nil, with what is wrong, for one that cannot be used.
+	Settings func() (*definition.Settings, definition.Problems)
 
 	RunDir, LogDir string // absolute; RunDir is there
 	Version        string
@@ -57,6 +60,7 @@ type Supervisor struct {
 	reports chan func() // what the supervisor's own goroutines found out
 	done    chan struct{}
 
+	settings  definition.Settings // of gsv.toml, that hold
 	services  map[string]*service
 	names     []string       // of services, sorted
 	gens      map[string]int // the newest run of services that are forgotten, which something may still hold

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,7 +12,7 @@ import (
 )
 
 // check says what is wrong with service files: those named, by their paths or by
-// their services' names, or all of the service directories.
+// their services' names, or all of the service directories and gsv.toml.
 func check(args []string) (int, error) {
 	s, err := parse(args)
 	if err == errHelp {
@@ -26,6 +27,15 @@ func check(args []string) (int, error) {
 	if s.command != nil {
 		return exitUsage, fmt.Errorf("check takes service files, not a command")
 	}
+	config := s.hasConfig() && (len(s.files) == 0 || s.configNamed)
+	badConfig := ""
+	if config {
+		fresh, problems := s.loadSettings()
+		if fresh == nil {
+			badConfig = s.config
+		}
+		fmt.Fprint(os.Stderr, problems.String())
+	}
 	defs, bad, err := s.load(defaults(false))
 	if err != nil {
 		return exitInvalid, err
@@ -38,10 +48,21 @@ func check(args []string) (int, error) {
 		fmt.Fprint(os.Stderr, d.Warnings.String())
 		warnings += len(d.Warnings)
 	}
-	if len(bad) > 0 {
-		return exitInvalid, fmt.Errorf("%d of %d service files cannot be used: %s", len(bad), len(bad)+len(defs), names(bad))
+	var faults []string
+	if badConfig != "" {
+		faults = append(faults, "the settings cannot be used: "+badConfig)
 	}
-	fmt.Printf("%s, no errors, %s\n", several(len(defs), "service file"), several(warnings, "warning"))
+	if len(bad) > 0 {
+		faults = append(faults, fmt.Sprintf("%d of %d service files cannot be used: %s", len(bad), len(bad)+len(defs), names(bad)))
+	}
+	if len(faults) > 0 {
+		return exitInvalid, errors.New(strings.Join(faults, "; "))
+	}
+	what := several(len(defs), "service file")
+	if config {
+		what = s.config + " and " + what
+	}
+	fmt.Printf("%s, no errors, %s\n", what, several(warnings, "warning"))
 	return 0, nil
 }
 

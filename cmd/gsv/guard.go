@@ -31,6 +31,9 @@ func guard(args []string) (int, error) {
 		fmt.Fprint(os.Stderr, usage)
 		return exitUsage, err
 	}
+	if err := s.configThere(); err != nil {
+		return exitInvalid, err
+	}
 	lock, err := takeRunDir(s.runDir, s.private)
 	if err != nil {
 		return exitFailed, err

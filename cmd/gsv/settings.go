@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -20,16 +21,18 @@ import (
 
 // settings are the command line and the environment of gsv.
 type settings struct {
-	services []string // directories; the later wins
-	files    []string // only these service files
-	command  []string // only this command, of `gsv -- COMMAND`
-	socket   string
-	runDir   string
-	logDir   string
-	bound    time.Duration // of an orderly end; 0: none
-	boundSet bool
-	setAside bool
-	private  bool // the run-dir is this gsv's alone, and goes with it
+	services    []string // directories; the later wins
+	files       []string // only these service files
+	command     []string // only this command, of `gsv -- COMMAND`
+	config      string   // gsv.toml; "": there is none
+	configNamed bool     // it must be there
+	socket      string
+	runDir      string
+	logDir      string
+	bound       time.Duration // of an orderly end; 0: none
+	boundSet    bool
+	setAside    bool
+	private     bool // the run-dir is this gsv's alone, and goes with it
 }
 
 const usage = `usage: gsv [flags]                      supervise every service of the service directories
@@ -52,7 +55,7 @@ func parse(args []string) (settings, error) {
 	flags.StringVar(&s.socket, "socket", "", "the control socket [GSV_SOCKET]")
 	flags.StringVar(&s.runDir, "run-dir", "", "the directory for what must survive gsv's death [GSV_RUN_DIR]")
 	flags.StringVar(&s.logDir, "log-dir", "", "the directory for logs [GSV_LOG_DIR]")
-	config := flags.String("config", "", "gsv.toml: not supported yet [GSV_CONFIG]")
+	flags.StringVar(&s.config, "config", "", "gsv.toml, what holds for all services together [GSV_CONFIG]")
 	bound := flags.String("shutdown-timeout", "", `when an orderly end kills what is left, such as "8s"; "0s" = never (as PID 1: 8s) [GSV_SHUTDOWN_TIMEOUT]`)
 	flags.Usage = func() {}
 	if n := len(args); n > 0 && args[n-1] == asideFlag {
@@ -80,9 +83,6 @@ func parse(args []string) (settings, error) {
 		if !strings.HasSuffix(f, ".toml") {
 			return s, noFile(f, s.files)
 		}
-	}
-	if *config = cmp.Or(*config, os.Getenv("GSV_CONFIG")); *config != "" {
-		return s, errors.New("--config (gsv.toml) is not supported yet")
 	}
 	if err := s.setBound(cmp.Or(*bound, os.Getenv("GSV_SHUTDOWN_TIMEOUT"))); err != nil {
 		return s, err
@@ -130,6 +130,10 @@ func (s *settings) complete() error {
 			s.runDir, s.private = filepath.Join(paths.run, "command-"+strconv.Itoa(guardianPid())), true
 		}
 	}
+	s.config = cmp.Or(s.config, os.Getenv("GSV_CONFIG"))
+	if s.configNamed = s.config != ""; !s.configNamed && s.command == nil {
+		s.config = paths.config
+	}
 	s.logDir = cmp.Or(s.logDir, os.Getenv("GSV_LOG_DIR"), paths.log)
 	if s.socket == "" {
 		s.socket = os.Getenv("GSV_SOCKET")
@@ -159,7 +163,7 @@ func guardianPid() int {
 	return os.Getpid()
 }
 
-type paths struct{ services, run, log string }
+type paths struct{ services, run, log, config string }
 
 // defaultPaths are where gsv's files are: the system's for root, else below the
 // user's own directories (XDG Base Directory Specification). One is empty where
@@ -167,7 +171,7 @@ type paths struct{ services, run, log string }
 func defaultPaths(uid int, getenv func(string) string) paths {
 	run := control.RunDir(uid, getenv("XDG_RUNTIME_DIR"))
 	if uid == 0 {
-		return paths{"/etc/gsv/services.d", run, "/var/log/gsv"}
+		return paths{"/etc/gsv/services.d", run, "/var/log/gsv", "/etc/gsv/gsv.toml"}
 	}
 	in := func(name, below, last string) string {
 		if dir := getenv(name); filepath.IsAbs(dir) {
@@ -178,7 +182,7 @@ func defaultPaths(uid int, getenv func(string) string) paths {
 		}
 		return ""
 	}
-	return paths{in("XDG_CONFIG_HOME", ".config", "services.d"), run, in("XDG_STATE_HOME", ".local/state", "")}
+	return paths{in("XDG_CONFIG_HOME", ".config", "services.d"), run, in("XDG_STATE_HOME", ".local/state", ""), in("XDG_CONFIG_HOME", ".config", "gsv.toml")}
 }
 
 func isDir(path string) bool {
@@ -196,6 +200,31 @@ func (s *settings) load(d definition.Defaults) ([]*definition.Definition, []defi
 		return definition.LoadFiles(s.files, root, d)
 	}
 	return definition.LoadDirs(s.services, root, d)
+}
+
+// configThere is the error of a gsv.toml that was named and is not there.
+func (s *settings) configThere() error {
+	if _, err := os.Stat(s.config); s.configNamed && err != nil {
+		return fmt.Errorf("cannot use --config: %w", err)
+	}
+	return nil
+}
+
+// hasConfig reports whether there is a gsv.toml, or should be.
+func (s *settings) hasConfig() bool {
+	if s.configNamed || s.config == "" {
+		return s.configNamed
+	}
+	_, err := os.Lstat(s.config)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// loadSettings reads gsv.toml.
+func (s *settings) loadSettings() (*definition.Settings, definition.Problems) {
+	if !s.hasConfig() {
+		return &definition.Settings{}, nil
+	}
+	return definition.LoadSettings(s.config, os.Geteuid() == 0)
 }
 
 func defaults(container bool) definition.Defaults {

@@ -12,13 +12,13 @@ func TestDefaultPaths(t *testing.T) {
 		vars map[string]string
 		want paths
 	}{
-		{"root", 0, map[string]string{"HOME": "/root"}, paths{"/etc/gsv/services.d", "/run/gsv", "/var/log/gsv"}},
+		{"root", 0, map[string]string{"HOME": "/root"}, paths{"/etc/gsv/services.d", "/run/gsv", "/var/log/gsv", "/etc/gsv/gsv.toml"}},
 		{"home", 4711, map[string]string{"HOME": "/home/a", "XDG_RUNTIME_DIR": "/run/x"},
-			paths{"/home/a/.config/gsv/services.d", "/run/x/gsv", "/home/a/.local/state/gsv"}},
+			paths{"/home/a/.config/gsv/services.d", "/run/x/gsv", "/home/a/.local/state/gsv", "/home/a/.config/gsv/gsv.toml"}},
 		{"xdg", 4711, map[string]string{"XDG_CONFIG_HOME": "/c", "XDG_STATE_HOME": "/s", "XDG_RUNTIME_DIR": "/run/x"},
-			paths{"/c/gsv/services.d", "/run/x/gsv", "/s/gsv"}},
-		{"relative ones do not count", 4711, map[string]string{"XDG_CONFIG_HOME": "c", "XDG_RUNTIME_DIR": "r"}, paths{"", "/tmp/gsv-4711", ""}},
-		{"nothing", 4711, nil, paths{"", "/tmp/gsv-4711", ""}},
+			paths{"/c/gsv/services.d", "/run/x/gsv", "/s/gsv", "/c/gsv/gsv.toml"}},
+		{"relative ones do not count", 4711, map[string]string{"XDG_CONFIG_HOME": "c", "XDG_RUNTIME_DIR": "r"}, paths{"", "/tmp/gsv-4711", "", ""}},
+		{"nothing", 4711, nil, paths{"", "/tmp/gsv-4711", "", ""}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := defaultPaths(tt.uid, env(tt.vars)); got != tt.want {

@@ -83,7 +83,8 @@ func serve(s settings, guard *guardian.Client) (int, error) {
 			}
 			return defs, bad, err
 		},
-		Environ: os.Environ(), Stderr: os.Stderr, Stdout: os.Stdout, Direct: direct,
+		Settings: s.loadSettings,
+		Environ:  os.Environ(), Stderr: os.Stderr, Stdout: os.Stdout, Direct: direct,
 		ShutdownTimeout: s.bound, SetAside: s.setAside,
 	})
 	if err != nil {

@@ -294,11 +294,11 @@ func TestWait(t *testing.T) {
 func TestApply(t *testing.T) {
 	s := newSite(t, "web")
 	s.expect(t, "apply", 0, "gsvctl: nothing to apply", "")
-	s.Result = status.ApplyResult{Steps: []status.Step{
+	s.Result = status.ApplyResult{Settings: []string{"log.max-total"}, Steps: []status.Step{
 		{Service: "new", Action: status.Add}, {Service: "old", Action: status.Remove}, {Service: "web", Action: status.Pend, Keys: []string{"command", "umask"}},
 	}}
-	s.expect(t, "apply --dry-run", 0, "new@app01: would be added\nold@app01: would be stopped and removed\nweb@app01: would be pending until a restart (command, umask)\n", "")
-	s.expect(t, "apply", 0, "new@app01: added\nold@app01: removed\nweb@app01: pending, its changes wait for a restart (command, umask)\n", "")
+	s.expect(t, "apply --dry-run", 0, "gsv.toml@app01: would be changed (log.max-total)\nnew@app01: would be added\nold@app01: would be stopped and removed\nweb@app01: would be pending until a restart (command, umask)\n", "")
+	s.expect(t, "apply", 0, "gsv.toml@app01: changed (log.max-total)\nnew@app01: added\nold@app01: removed\nweb@app01: pending, its changes wait for a restart (command, umask)\n", "")
 	s.expect(t, "apply -q", 0, "", "")
 	s.Result.Problems = []string{"db.toml:1:1: unknown key"}
 	s.expect(t, "apply --force web", 8, "new@app01: added", "db.toml:1:1: unknown key\n")

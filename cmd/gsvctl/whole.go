@@ -38,13 +38,14 @@ func (c *cli) apply(cmd *command) int {
 	for _, warning := range result.Warnings {
 		fmt.Fprintln(c.err, strings.TrimRight(warning, "\n"))
 	}
+	c.settings(cmd, result.Settings, result.DryRun)
 	for _, step := range result.Steps {
 		c.step(cmd, &step, result.DryRun)
 	}
 	switch {
 	case code == control.Failed && result.Error != "":
 		fmt.Fprintf(c.err, "gsvctl: nothing was applied: %s\n", why)
-	case code == control.Done && len(result.Steps) == 0 && !cmd.has("quiet"):
+	case code == control.Done && len(result.Steps)+len(result.Settings) == 0 && !cmd.has("quiet"):
 		fmt.Fprintln(c.out, "gsvctl: nothing to apply")
 	}
 	if result.Hint != "" {
@@ -63,6 +64,18 @@ var applied = map[string][2]string{
 	status.Pend:    {"pending, its changes wait for a restart", "would be pending until a restart"},
 	status.Keep:    {"keeps its last good definition", "would keep its last good definition"},
 	status.Bad:     {"is invalid", "would be invalid"},
+}
+
+// settings shows the line of the plan about gsv.toml.
+func (c *cli) settings(cmd *command, changed []string, dry bool) {
+	if len(changed) == 0 || cmd.has("quiet") {
+		return
+	}
+	words := "changed"
+	if dry {
+		words = "would be changed"
+	}
+	fmt.Fprintf(c.out, "gsv.toml@%s: %s (%s)\n", c.host, words, strings.Join(changed, ", "))
 }
 
 // step shows a line of the plan.

@@ -58,6 +58,7 @@ type ApplyResult struct {
 	ID       string   `json:"id"`
 	DryRun   bool     `json:"dry_run"`
 	Steps    []Step   `json:"steps"`
+	Settings []string `json:"settings,omitempty"` // the keys of gsv.toml that changed
 	Problems []string `json:"problems,omitempty"` // of bad files, each rendered with its line, caret and hint
 	Warnings []string `json:"warnings,omitempty"` // of the good files that a step is about, rendered likewise
 	Error    string   `json:"error,omitempty"`    // nothing was done, and why
