@@ -83,7 +83,7 @@ func TestDiffSeesEverything(t *testing.T) {
 		name := strings.ReplaceAll(k.Name, "NAME", "x")
 		for _, with := range []string{"", "ready.tcp = ':8'\n", "ready.http = 'http://a/'\n", "listen.x.address = 'unix:/x'\n", "listen.x.address = '[::]:7'\n", "reload-command = 'b'\n"} {
 			for _, value := range []string{"'x y'", "true", "false", "['x']", "'7m'", "7", "'077'", "'USR1'", "['USR1', '1s', 'INT', '1s']", "'7s'", "[7]", "{x = 'y'}", "{x = ['root']}", "'/x'", "':7'",
-				"'starman'", "'ignore'", "'none'", "'oneshot'", "'shutdown'", "'no'", "'group'", "'stdout'", "'http://b/'", "'json'", "'separate'", "'block'", "'unix'", "'0644'", "'7MB'", "'404'"} {
+				"'starman'", "'ignore'", "'none'", "'oneshot'", "'shutdown'", "'no'", "'group'", "'stdout'", "'http://b/'", "'json'", "'separate'", "'block'", "'unix'", "'0644'", "'7MB'", "'x.log'", "'404'"} {
 				src := fmt.Sprintf("command = 'a'\n%s%s = %s\n", with, name, value)
 				if k.Name == "command" {
 					src = with + "command = " + value

@@ -68,8 +68,8 @@ func quoted(s string) string {
 func logTarget(s string) (key, toml string) {
 	kind, file, _ := strings.Cut(s, ":")
 	switch lower := strings.ToLower(s); {
-	case slices.Contains([]string{"append", "file", "truncate"}, kind):
-		return "log.path", quoted(file)
+	case slices.Contains([]string{"append", "file", "truncate"}, kind) && file != "":
+		return "log.path", quoted(asLog(file))
 	case slices.Contains([]string{"none", "null", "/dev/null"}, lower):
 		return "log.output", `"none"`
 	case slices.Contains([]string{"inherit", "tty", "stdout", "console", "/dev/stdout", "/dev/stderr", "/dev/fd/1", "/dev/fd/2", "/proc/self/fd/1", "/proc/1/fd/1"}, lower):
@@ -81,7 +81,7 @@ func logTarget(s string) (key, toml string) {
 	case strings.Contains(s, "%("): // supervisord's expansion
 		return "log.path", ""
 	case strings.Contains(s, "/") || strings.HasSuffix(s, ".log"):
-		return "log.path", quoted(s)
+		return "log.path", quoted(asLog(s))
 	}
 	return "log.output", ""
 }

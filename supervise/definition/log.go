@@ -14,11 +14,11 @@ import (
 // logNameMax is the longest name of a log file, in bytes: that of a rotated one is longer, and the kernel takes 255.
 const logNameMax = 200
 
+// logIndex is where the indexes of the log directory's files are.
+const logIndex = ".index/"
+
 // rotatedLog matches the name that a log file gets when it is rotated.
 var rotatedLog = regexp.MustCompile(`-[0-9]{8}T[0-9]{6}Z(\.log)?(\.gz)?$`)
-
-// ownFiles are the names of what gsv itself keeps in the log directory.
-var ownFiles = regexp.MustCompile(`^(gsv\.events(\.1)?|\.index(/.*)?)$`)
 
 // logPath takes the path of a log file, one spelling of it.
 func (v value) logPath(p *string) {
@@ -39,12 +39,14 @@ func (v value) logPath(p *string) {
 		v.fail("name the file in it, such as "+strconv.Quote(path.Join(s, "web.log")), "%s is a directory's name", quoteAny(s))
 	case strings.HasPrefix(clean, "../"):
 		v.fail("a relative path counts from the log directory; write an absolute one", "%s leads out of the log directory", quoteAny(s))
-	case ownFiles.MatchString(clean):
-		v.fail("choose another name", "gsv keeps something else there")
+	case strings.HasPrefix(clean, logIndex):
+		v.fail("choose another name", "gsv keeps its own files there")
 	case rotatedLog.MatchString(name):
 		v.fail("choose a name without a time", "%s looks like a log file that was rotated", quoteAny(name))
 	case strings.HasSuffix(name, ".gz"):
 		v.fail("rotated files are compressed, by log.compress; write "+strconv.Quote(strings.TrimSuffix(s, ".gz")), "%s would not be compressed", quoteAny(name))
+	case len(name) < len("x.log") || !strings.HasSuffix(name, ".log"): // what rotated files and the index are named by stands before it
+		v.fail("write "+strconv.Quote(asLog(s)), "the name of a log file ends in .log")
 	case len(name) > logNameMax:
 		v.fail("", "%d bytes are too many for the name of a log file: at most %d", len(name), logNameMax)
 	default:
@@ -85,6 +87,17 @@ func (v value) size(p *int64) {
 	default:
 		*p = n
 	}
+}
+
+// asLog is a path whose name is a log file's.
+func asLog(s string) string {
+	switch name := path.Base(s); {
+	case name == ".log":
+		return strings.TrimSuffix(s, name) + "web.log"
+	case strings.HasSuffix(name, ".log"):
+		return s
+	}
+	return s + ".log"
 }
 
 // logMode takes a mode that leaves gsv its own files.

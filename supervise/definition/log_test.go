@@ -58,8 +58,8 @@ func TestParseSize(t *testing.T) {
 
 func TestLogPath(t *testing.T) {
 	for in, want := range map[string]string{
-		"web": "web", "web.log": "web.log", "./shop//web.log": "shop/web.log", "a/../web.txt": "web.txt", "/var/log/./shop.log": "/var/log/shop.log", "..web.log": "..web.log",
-		"web-2026.log": "web-2026.log", "shop/gsv.events": "shop/gsv.events",
+		"web.log": "web.log", "./shop//web.log": "shop/web.log", "a/../web.txt.log": "web.txt.log", "/var/log/./shop.log": "/var/log/shop.log", "..web.log": "..web.log",
+		"web-2026.log": "web-2026.log", "gsv.events.log": "gsv.events.log",
 	} {
 		if got := parse(t, "command = 'a'\nlog.path = '"+in+"'").Log.Path; got != want {
 			t.Errorf("%s: got %s", in, got)
@@ -77,12 +77,15 @@ func TestLogPath(t *testing.T) {
 		"/dev/null":                       `write log.output = "none"`,
 		"/dev/stdout":                     `write log.output = "stdout"`,
 		"/dev/shm/../tty":                 "is no log file",
-		"gsv.events":                      "gsv keeps something else there",
-		".index/web":                      "gsv keeps something else there",
+		"gsv.events":                      `write "gsv.events.log"`,
+		".index/web.log":                  "gsv keeps its own files there",
 		"api-20261123T030405Z.log":        "looks like a log file that was rotated",
 		"/x/api-20261123T030405Z.log":     "looks like a log file that was rotated",
 		"api-20261123T030405Z":            "looks like a log file that was rotated",
 		"api-20261123T030405Z.log.gz":     "looks like a log file that was rotated",
+		"web":                             `write "web.log"`,
+		"/var/log/web.out":                `write "/var/log/web.out.log"`,
+		"/x/.log":                         `write "/x/web.log"`,
 		"web.log.gz":                      `write "web.log"`,
 		strings.Repeat("x", 197) + ".log": "201 bytes are too many",
 	} {
@@ -182,7 +185,6 @@ func TestSharedLogs(t *testing.T) {
 		{"two paths", map[string]string{"a": "path='x.log'", "b": "path='./x.log'"}, "bad: a b"},
 		{"absolute", map[string]string{"a": "path='/srv/x.log'", "b": "path='/srv//x.log'", "c": ""}, "c=x bad: a b"},
 		{"another's own", map[string]string{"a": "path='b.log'", "b": ""}, "b=x bad: a"},
-		{"another's own, without .log", map[string]string{"a": "path='b'", "b": ""}, "b=x bad: a"},
 		{"its own", map[string]string{"a": "path='a.log'"}, "a=x bad:"},
 		{"error output", map[string]string{"a": "stderr='separate'", "b": "path='a.err.log'"}, "a=x bad: b"},
 		{"error output of a path", map[string]string{"a": "stderr='separate'\npath='x.log'", "b": "path='x.err.log'"}, "bad: a b"},

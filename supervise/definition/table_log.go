@@ -12,7 +12,7 @@ var logKeys = []Key{
 		set: func(d *draft, v value) { pick(v, &d.Log.Format, Prefix, JSON, Raw) },
 		get: func(d *Definition) any { return d.Log.Format }},
 	{Name: "log.path", Type: "path", Default: "LOG-DIR/NAME.log", Supported: true, Live: true,
-		Doc:         "The file. A relative path counts from the log directory, and stays below it. Rotated files lie beside it. One file belongs to one service.",
+		Doc:         "The file; its name ends in `.log`. A relative path counts from the log directory, and stays below it. Rotated files lie beside it. One file belongs to one service.",
 		Supervisord: "stdout_logfile", Other: "log_file log-file logfile out_file log_location",
 		set: func(d *draft, v value) { v.logPath(&d.Log.Path) },
 		get: func(d *Definition) any { return d.Log.Path }},
