@@ -25,15 +25,22 @@ func CheckDir(dir string) error {
 	return nil
 }
 
+// openDir opens a log directory as one to make files in, and makes it if it is
+// missing.
 func openDir(dir string) (int, error) {
-	const flags = unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC
-	fd, err := open(unix.AT_FDCWD, dir, flags, 0)
-	if err == unix.ENOENT {
+	fd, err := openDirThere(dir)
+	if errors.Is(err, fs.ErrNotExist) {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return -1, err
 		}
-		fd, err = open(unix.AT_FDCWD, dir, flags, 0)
+		fd, err = openDirThere(dir)
 	}
+	return fd, err
+}
+
+// openDirThere is openDir for one that is there.
+func openDirThere(dir string) (int, error) {
+	fd, err := open(unix.AT_FDCWD, dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, &fs.PathError{Op: "open", Path: dir, Err: err}
 	}
