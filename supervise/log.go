@@ -21,10 +21,12 @@ func (s *Supervisor) useLog(svc *service, d *definition.Definition) {
 		svc.out, svc.err = logs.Nowhere, logs.Nowhere
 	case definition.File:
 		path, p := s.logPath(svc.name, l), policyOfLog(l)
-		svc.out, svc.err = s.logFile(path, p), nil
+		file := s.logFile(path, p)
+		svc.out, svc.err = file, nil
 		if l.Separate {
 			svc.err = s.logFile(errPath(path), p)
 		}
+		s.pump.Keep(svc.name, file)
 	}
 }
 
@@ -63,7 +65,11 @@ func (s *Supervisor) logFile(path string, p logs.Policy) *logs.File {
 }
 
 func policyOfLog(l *definition.Log) logs.Policy {
-	return logs.Policy{MaxSize: l.MaxSize, Keep: l.Keep, MaxAge: l.MaxAge, MaxTotal: l.MaxTotal, Compress: l.Compress,
+	files := 1
+	if l.Separate {
+		files = 2
+	}
+	return logs.Policy{Files: files, MaxSize: l.MaxSize, Keep: l.Keep, MaxAge: l.MaxAge, MaxTotal: l.MaxTotal, Compress: l.Compress,
 		Timestamp: l.Timestamp, Block: l.Block, Mode: uint32(l.Mode), Group: groupID(l.Group)}
 }
 

@@ -76,4 +76,3 @@ func regain(pid, outputs int) (held []*os.File, err error) {
 	}
 	return held, nil
 }
-

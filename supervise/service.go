@@ -312,6 +312,7 @@ func (s *Supervisor) forget(svc *service) {
 	}
 	s.event(eventOf(svc.name, "definition", "removed"))
 	svc.dropSpare()
+	s.pump.Unkeep(svc.name)
 	svc.tell()
 }
 

@@ -29,7 +29,10 @@ func (s *Supervisor) readSettings() {
 }
 
 // useSettings has settings hold from now on.
-func (s *Supervisor) useSettings(fresh *definition.Settings) { s.settings = *fresh }
+func (s *Supervisor) useSettings(fresh *definition.Settings) {
+	s.settings = *fresh
+	s.pump.Limit(fresh.LogMaxTotal)
+}
 
 // restoreSettings takes up the settings that held for an earlier supervisor.
 func (s *Supervisor) restoreSettings(a about) {

@@ -14,6 +14,7 @@ import (
 
 	"gsv/supervise/definition"
 	"gsv/supervise/lifecycle"
+	"gsv/supervise/logs"
 	"gsv/supervise/spawn"
 	"gsv/supervise/status"
 )
@@ -302,7 +303,12 @@ func TestPlan(t *testing.T) {
 		}
 		return d
 	}
-	s := &Supervisor{services: map[string]*service{}, opts: Options{LogDir: t.TempDir()}}
+	pump, err := logs.NewPump(logs.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pump.Close()
+	s := &Supervisor{pump: pump, services: map[string]*service{}, opts: Options{LogDir: t.TempDir()}}
 	for _, name := range []string{"changed", "gone", "live", "same"} {
 		s.use(s.add(name), parse(name, "command = \"sleep 1\"\n"))
 		s.services[name].state.Runs = []lifecycle.Run{{Gen: 1, Phase: lifecycle.Running}}

@@ -90,7 +90,6 @@ func (f *File) open(s *scratch) error {
 	f.at = at
 	f.mu.Unlock()
 	f.openIndex(s, dir, time.Now())
-	s.p.opened(f)
 	return nil
 }
 

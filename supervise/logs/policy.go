@@ -9,6 +9,7 @@ type Policy struct {
 	Keep      int           // rotated files that are kept; 0 = all
 	MaxAge    time.Duration // the file is rotated when its first line is so old, a rotated one removed when its last is; 0 = never
 	MaxTotal  int64         // bytes; the oldest rotated files go when all of the service take more; 0 = no limit
+	Files     int           // current ones that share MaxTotal, where standard error has its own; 0 = 1
 	Compress  bool          // rotated files, by gzip
 	Timestamp bool          // the time before each line
 	Block     bool          // while the file cannot be written the service waits, and nothing is dropped
@@ -25,10 +26,10 @@ func (p *Policy) mode() uint32 {
 }
 
 // size is at which size a file is rotated, in bytes; 0 = at none. Where all
-// files may take less than two of that size, it is less.
+// files may take less than two of that size each, it is less.
 func (p *Policy) size() int64 {
 	size := p.MaxSize
-	if half := p.MaxTotal / 2; half > 0 && (size == 0 || half < size) {
+	if half := p.MaxTotal / int64(2*max(1, p.Files)); half > 0 && (size == 0 || half < size) {
 		size = half
 	}
 	return size

@@ -79,12 +79,15 @@ type Pump struct {
 	lines  *loop // nil until needed
 	runs   map[Key]*loop
 	taps   map[Key]*tap // to be set
+	keeps  map[string]kept
+	keep   *keeper
 }
 
 // NewPump starts a Pump. Close it.
 func NewPump(o Options) (*Pump, error) {
 	p := &Pump{dir: o.Dir, runs: map[Key]*loop{}}
 	p.tell = startReporter(o)
+	p.keep = newKeeper(p.note)
 	l, err := startLoop(p)
 	if err != nil {
 		p.tell.stop()
@@ -216,11 +219,41 @@ func (p *Pump) drained(key Key) {
 // note tells of what went wrong and costs no output.
 func (p *Pump) note(name string, err error) { p.problem(Problem{Name: name, Note: err}) }
 
-// opened sees to what a File may have left undone when it was written last.
-func (p *Pump) opened(*File) {}
+// Keep has the rotated files of a service compressed, and the oldest removed, as
+// the Policy of its File says, from now on and at once; those of a standard error
+// of its own too. Problems come as Notes. One that is kept so already costs little.
+func (p *Pump) Keep(name string, f *File) {
+	want := kept{name: name, dir: f.dir, stems: []string{f.stem, f.stem + errSuffix}, policy: *f.policy.Load()}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if has, ok := p.keeps[name]; ok {
+		if has.place() == want.place() && has.policy == want.policy {
+			return
+		}
+		if has.place() != want.place() {
+			p.keep.forget(has.dir, has.stems[0])
+		}
+	}
+	if p.keeps == nil {
+		p.keeps = map[string]kept{}
+	}
+	p.keeps[name] = want
+	p.keep.set(want)
+}
 
-// rotated sees to the rotated files of a File, of which there is one more.
-func (p *Pump) rotated(*File) {}
+// Unkeep has the rotated files of a service left as they are.
+func (p *Pump) Unkeep(name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if has, ok := p.keeps[name]; ok {
+		p.keep.forget(has.dir, has.stems[0])
+		delete(p.keeps, name)
+	}
+}
+
+// Limit sets how many bytes the files of all services that are kept may take
+// together: the oldest rotated ones go first. 0 = no limit.
+func (p *Pump) Limit(total int64) { p.keep.limit(total) }
 
 func (p *Pump) problem(pr Problem) {
 	p.tell.add(func(o *Options) {
@@ -237,6 +270,7 @@ func (p *Pump) Close() error {
 	p.closed = true
 	files, lines := p.files, p.lines
 	p.mu.Unlock()
+	p.keep.stop()
 	files.stop()
 	if lines != nil {
 		lines.stop()

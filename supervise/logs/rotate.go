@@ -61,7 +61,7 @@ func (f *File) rotate(s *scratch, now time.Time) {
 		return
 	}
 	f.release()
-	s.p.rotated(f)
+	s.p.keep.rotated(f.dir, f.stem)
 }
 
 func (f *File) rename(now time.Time) error {
