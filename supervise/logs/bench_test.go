@@ -12,7 +12,7 @@ import (
 )
 
 // benchRig is a Pump, and a File or Lines for each service.
-func benchRig(b *testing.B, services int, lines bool) (children []*os.File, finish func()) {
+func benchRig(b *testing.B, services int, lines bool, watched ...func(Key, []byte)) (children []*os.File, finish func()) {
 	logs := b.TempDir()
 	drained := make(chan Key, services)
 	p, err := NewPump(Options{
@@ -35,6 +35,9 @@ func benchRig(b *testing.B, services int, lines bool) (children []*os.File, fini
 	}
 	for i := range services {
 		key := Key{Name: fmt.Sprint("s", i), Gen: 1}
+		for _, show := range watched {
+			p.Watch(key.Name, show)
+		}
 		child, reader, err := Make(key, -1)
 		if err != nil {
 			b.Fatal(err)
@@ -82,6 +85,28 @@ func BenchmarkThroughput(b *testing.B) {
 				}
 			}
 			finish()
+		})
+	}
+}
+
+// BenchmarkWatched is BenchmarkThroughput of a service that is watched.
+func BenchmarkWatched(b *testing.B) {
+	line := []byte(strings.Repeat("x", 119) + "\n")
+	for name, write := range map[string][]byte{"64KiB": bytes.Repeat(line, 546), "line": line} {
+		b.Run(name, func(b *testing.B) {
+			var seen int64
+			children, finish := benchRig(b, 1, false, func(_ Key, line []byte) { seen += int64(len(line)) + 1 })
+			b.SetBytes(int64(len(write)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := children[0].Write(write); err != nil {
+					b.Fatal(err)
+				}
+			}
+			finish()
+			if want := int64(b.N) * int64(len(write)); seen != want {
+				b.Errorf("seen %d bytes of %d", seen, want)
+			}
 		})
 	}
 }

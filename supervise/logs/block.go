@@ -62,5 +62,5 @@ func (l *loop) park(r *run) {
 
 func (l *loop) unpark(r *run) {
 	r.parked = false
-	l.watch(r)
+	l.begin(r)
 }

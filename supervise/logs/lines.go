@@ -71,7 +71,7 @@ func (w *Lines) drain(r *run, s *scratch, limit int64) (total int64, end bool) {
 			return total, true
 		}
 		n := int64(len(b))
-		if r.tap != nil {
+		if r.looked() {
 			r.show(b)
 		}
 		if !w.take(r, s, b) {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -181,18 +182,21 @@ func (l *loop) commands() bool {
 	return !stopping
 }
 
-func (l *loop) add(r *run) {
+func (l *loop) add(r *run, show func(Key, []byte)) {
 	l.serial++
 	r.serial = l.serial
 	l.runs[r.key] = r
 	l.byFD[int32(r.fd)] = r
 	r.sink.attach(r, l.scratch)
 	l.p.useTap(r.key, r)
-	l.watch(r)
+	if r.watched(show); show != nil { // the begin of a line that a Pump left that died
+		r.watch.lines.part = slices.Clone(r.part[:min(len(r.part), maxLine)])
+	}
+	l.begin(r)
 }
 
-// watch begins to read a run, or to read it again.
-func (l *loop) watch(r *run) {
+// begin begins to read a run, or to read it again.
+func (l *loop) begin(r *run) {
 	ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(r.fd), Pad: r.serial}
 	if err := unix.EpollCtl(l.epfd, unix.EPOLL_CTL_ADD, r.fd, &ev); err != nil {
 		// ENOMEM or ENOSPC (max_user_watches): it cannot be waited for.
@@ -249,6 +253,7 @@ func (l *loop) sync(key Key) *run {
 func (l *loop) end(r *run) {
 	delete(l.runs, r.key)
 	delete(l.byFD, int32(r.fd))
+	r.watch.end(r.key)
 	r.sink.finish(r, l.scratch)
 	r.sink.detach(r)
 	r.forgetSeen()

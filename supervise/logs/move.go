@@ -34,11 +34,12 @@ func (f *File) move(r *run, s *scratch, limit int64) (total int64, end bool) {
 			s.l.park(r)
 			return total, false
 		}
-		most, tapped := limit-total, r.tap != nil
+		most, enough := limit-total, int64(plenty)
 		var n int64
 		var err error
-		if tapped {
-			most, err = r.tapFirst(s, most)
+		if r.looked() {
+			enough = plenty / 2 // what is looked at is not all that is there
+			most, err = r.lookFirst(s, most)
 		}
 		if err == nil {
 			n, err = f.write(r, s, most)
@@ -61,7 +62,7 @@ func (f *File) move(r *run, s *scratch, limit int64) (total int64, end bool) {
 		total += n
 		r.moved += n
 		r.grow(n)
-		if n < plenty && !r.fresh || tapped {
+		if n < enough && !r.fresh || r.tap != nil {
 			break // most likely all; if not, epoll says so
 		}
 	}

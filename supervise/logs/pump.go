@@ -61,6 +61,7 @@ type run struct {
 	part    []byte // Lines: the begin of a line whose end has not come
 	cut     bool   // Lines: part continues a line that was too long
 	tap     *tap   // nil: none
+	watch   *watch // nil: none
 	spill   *spill // File, with timestamps: what is on its way; nil: none
 	pending bool   // File: something in spill comes first
 	marked  string // the file in which a tap has said what it saw; "": there is none
@@ -81,6 +82,8 @@ type Pump struct {
 	taps   map[Key]*tap // to be set
 	keeps  map[string]kept
 	keep   *keeper
+
+	watches map[string]func(key Key, line []byte) // of all runs of a service
 }
 
 // NewPump starts a Pump. Close it.
@@ -142,7 +145,8 @@ func (p *Pump) add(key Key, reader *os.File, sink Sink) error {
 		r.path = partPath(p.dir, key)
 	}
 	p.runs[key] = l
-	l.post(func() { l.add(r) })
+	show := p.watches[key.Name]
+	l.post(func() { l.add(r, show) })
 	return nil
 }
 

@@ -84,10 +84,13 @@ func (p *Pump) useTap(key Key, r *run) {
 	}
 }
 
-// tapFirst has the tap look at what is first in the pipe, and returns how much of
-// that may be moved, limit at most; 0: the pipe has ended. The error is EAGAIN
-// where it is empty. What cannot be looked at is moved nevertheless.
-func (r *run) tapFirst(s *scratch, limit int64) (int64, error) {
+// looked reports whether somebody looks at what the run writes.
+func (r *run) looked() bool { return r.tap != nil || r.watch != nil }
+
+// lookFirst shows what is first in the pipe to whom it may concern, and returns
+// how much of that may be moved, limit at most; 0: the pipe has ended. The error
+// is EAGAIN where it is empty. What cannot be looked at is moved nevertheless.
+func (r *run) lookFirst(s *scratch, limit int64) (int64, error) {
 	b, err := s.peek(r.fd)
 	switch {
 	case err == unix.EAGAIN:
@@ -102,16 +105,16 @@ func (r *run) tapFirst(s *scratch, limit int64) (int64, error) {
 	return int64(len(b)), nil
 }
 
-// show shows the tap what is first in the pipe, of which it may have seen some.
+// show shows what is first in the pipe, of which some may have been seen.
 func (r *run) show(b []byte) {
-	end := r.moved + int64(len(b))
+	if w := r.watch; w != nil {
+		w.lines.take(r.news(b, &w.upTo), func(line []byte) { w.show(r.key, line) })
+	}
 	t := r.tap
-	if t.upTo >= end {
+	if t == nil {
 		return
 	}
-	b = b[max(0, t.upTo-r.moved):]
-	t.upTo = end
-	if !t.take(b) {
+	if b = r.news(b, &t.upTo); len(b) == 0 || !t.take(b) {
 		return
 	}
 	r.tap = nil
@@ -119,6 +122,18 @@ func (r *run) show(b []byte) {
 		_ = os.WriteFile(t.path, []byte(t.what), 0o600)
 		r.marked = t.path
 	}
+}
+
+// news is what of b, the first bytes in the pipe, comes after upTo, which becomes
+// its end: bytes that could not be moved are seen again.
+func (r *run) news(b []byte, upTo *int64) []byte {
+	end := r.moved + int64(len(b))
+	if *upTo >= end {
+		return nil
+	}
+	b = b[max(0, *upTo-r.moved):]
+	*upTo = end
+	return b
 }
 
 // take looks at the lines that end in b, and keeps what is after them.
