@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gsv/supervise/definition"
+	"gsv/supervise/forward"
 	"gsv/supervise/lifecycle"
 	"gsv/supervise/listen"
 	"gsv/supervise/logs"
@@ -51,6 +52,8 @@ type service struct {
 	sockets    map[string]*listen.Socket // that are held, by their address; nil: none is
 	overflowed int64                     // connections that had found no room in them when the last reload began
 	due        time.Time                 // its deadline that is in the heap
+	forwarding forwarding                // where its lines go too
+	forwarder  *forward.Forwarder        // that sends them; nil: none
 }
 
 // A run is what is known of a run beside what lifecycle decides by.
@@ -313,6 +316,7 @@ func (s *Supervisor) forget(svc *service) {
 	s.event(eventOf(svc.name, "definition", "removed"))
 	svc.dropSpare()
 	s.pump.Unkeep(svc.name)
+	s.forward(svc, forwarding{})
 	svc.tell()
 }
 
@@ -331,6 +335,7 @@ func (s *Supervisor) use(svc *service, d *definition.Definition) {
 	svc.def, svc.next = d, nil
 	svc.policy = policyOf(d, svc.name == s.opts.Direct)
 	s.useLog(svc, d)
+	s.forward(svc, forwardingOf(d.Log))
 }
 
 // useLater gives a service a definition for its next start; what of it needs

@@ -54,7 +54,8 @@ type Supervisor struct {
 	stdout   *logs.Lines
 	files    map[string]*logs.File // of logs, by their paths
 	printing sync.WaitGroup
-	said     chan string // to gsv's stderr; never waited for
+	closing  sync.WaitGroup // forwarders that still send
+	said     chan string    // to gsv's stderr; never waited for
 
 	calls   chan func() // asked for by others: verbs, status
 	reports chan func() // what the supervisor's own goroutines found out
@@ -124,6 +125,7 @@ func (s *Supervisor) Run(ctx context.Context) (int, error) {
 	defer s.lastWords()
 	defer s.closeJournal()
 	defer s.pump.Close()
+	defer s.lastLines()
 	s.printing.Go(s.print)
 	if err := s.begin(); err != nil {
 		return 0, err
