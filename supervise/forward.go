@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"time"
@@ -41,12 +42,17 @@ func (s *Supervisor) forward(svc *service, to forwarding) {
 		if err != nil {
 			s.say(svc.name + ": " + err.Error())
 		} else {
-			stream := forward.Both
-			if to.separate {
-				stream = forward.Stdout
-			}
 			svc.forwarder = f
-			show = func(key logs.Key, line []byte) { f.Offer(key.Gen, stream, time.Now(), line) }
+			show = func(key logs.Key, line []byte) {
+				stream := forward.Both
+				switch {
+				case key.Err:
+					stream = forward.Stderr
+				case to.separate:
+					stream = forward.Stdout
+				}
+				f.Offer(key.Gen, stream, time.Now(), line)
+			}
 		}
 	}
 	if old == nil && show == nil {
@@ -58,9 +64,18 @@ func (s *Supervisor) forward(svc *service, to forwarding) {
 	}
 }
 
-// lastLines has what services wrote sent on at the end of gsv, for no longer than
-// receivers need that are there.
+// lastLines has what services wrote written, and sent on, at the end of gsv, for no
+// longer than disks and receivers need that are there.
 func (s *Supervisor) lastLines() {
+	ctx, cancel := context.WithTimeout(context.Background(), syncTime)
+	defer cancel()
+	for _, svc := range s.services {
+		for gen := range svc.runs {
+			for _, isErr := range []bool{false, true} {
+				s.pump.Sync(ctx, logs.Key{Name: svc.name, Gen: gen, Err: isErr})
+			}
+		}
+	}
 	for _, svc := range s.services {
 		s.forward(svc, forwarding{})
 	}

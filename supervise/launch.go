@@ -191,7 +191,7 @@ func (s *Supervisor) output(svc *service, gen, uid int) (files, keep []guardian.
 		d = r.def
 	}
 	null := guardian.File{File: s.null, Shared: true}
-	if d.Log.Output == definition.Discard {
+	if d.Log.Output == definition.Discard && forwardingOf(d.Log) == (forwarding{}) {
 		r.drained = true
 		return []guardian.File{null, null, null}, []guardian.File{null}, nil
 	}

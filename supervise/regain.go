@@ -22,7 +22,7 @@ func (s *Supervisor) listen(svc *service, p guardian.Process) {
 	if r.def.Log.Separate {
 		outputs = 2
 	}
-	if len(held) == 0 && !p.Ended && svc.name != s.opts.Direct && r.def.Log.Output != definition.Discard {
+	if len(held) == 0 && !p.Ended && svc.name != s.opts.Direct {
 		held, err = regain(p.Pid, outputs)
 	}
 	s.readyHeld(svc, key.Gen, held[min(outputs, len(held)):]) // before a line of it is read
@@ -32,7 +32,7 @@ func (s *Supervisor) listen(svc *service, p guardian.Process) {
 			err = e
 		}
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && r.def.Log.Output != definition.Discard {
 		s.say(svc.name + ": its output is not read any more: " + err.Error())
 	}
 	for _, f := range held {
