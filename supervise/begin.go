@@ -80,6 +80,9 @@ func (s *Supervisor) begin() error {
 		}
 	}
 	if !again || !a.Whole {
+		if !again || a.Settings == nil { // else it was read when gsv was started
+			s.readSettings()
+		}
 		if err := s.boot(found); err != nil {
 			return err
 		}
@@ -294,7 +297,6 @@ func (s *Supervisor) boot(found *findings) error {
 		s.say(err.Error() + "; what ran before goes on")
 		return nil
 	}
-	s.readSettings()
 	plan := s.plan(defs, bad, nil)
 	for _, b := range bad {
 		s.say("a service file cannot be used:\n" + b.Problems.String())
