@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,16 +14,42 @@ import (
 const (
 	// share is what one run may move in one round before the others' turn.
 	share = 1 << 20
-	// plenty moved from one pipe in one round (the size of a fresh pipe) means
-	// that its writer is faster than the Pump: no pause then.
+	// plenty is the size of a fresh pipe, in bytes.
 	plenty = 64 << 10
-	// A round ends with a pause, in ms, for more to come, so that a service
-	// that writes line by line costs a wake-up each pause, not each line; a
-	// short one as long as there was plenty a moment ago. The first line after
-	// silence never waits.
-	shortPause, longPause = 1, 5
-	shortRounds           = 16
 )
+
+// A round ends with a pause for more to come, so that a service that writes line
+// by line costs a wake-up each pause, not each line. The first line after silence
+// never waits. How long a pause is follows from how full the fullest pipe was:
+// shorter, down to none, when it was half full, for its writer would have to wait;
+// longer when it was not a quarter full, up to longestPause. Splicing little is
+// no gain where there is plenty either: splice(2) has the pipe's lock while it
+// copies, and its writer waits for that. Where many services write a little each,
+// pauses may be manyPause.
+const (
+	shortestPause = 100 * time.Microsecond
+	longestPause  = 5 * time.Millisecond
+	manyPause     = 20 * time.Millisecond
+	manyRuns      = 16
+)
+
+// nextPause is the pause after one of d, when runs pipes were read and the fullest
+// was full to that part of its room.
+func nextPause(d time.Duration, runs int, full float64) time.Duration {
+	longest := longestPause
+	if runs >= manyRuns {
+		longest = manyPause
+	}
+	switch {
+	case full >= 0.25:
+		if d /= 4; d < shortestPause {
+			d = 0
+		}
+	case full < 0.1:
+		d = max(2*d, shortestPause)
+	}
+	return min(d, longest)
+}
 
 // A loop is one OS thread that reads pipes. Go's own poller is edge-triggered
 // and wakes for every write; with an epoll of its own, and a pause after each
@@ -124,7 +151,7 @@ func (l *loop) main() {
 	defer close(l.done)
 	defer l.close()
 	events := make([]unix.EpollEvent, 128)
-	short := 0 // rounds that still have a short pause
+	pause := longestPause
 	for {
 		n, err := unix.EpollWait(l.epfd, events, -1)
 		if err != nil && err != unix.EINTR {
@@ -133,7 +160,7 @@ func (l *loop) main() {
 		if !l.commands() { // before what was written after they were given
 			return
 		}
-		var moved, most int64
+		runs, full := 0, 0.0
 		for i := range max(n, 0) {
 			ev := &events[i]
 			if ev.Fd == int32(l.wakefd) {
@@ -148,26 +175,23 @@ func (l *loop) main() {
 			if r == nil || r.serial != ev.Pad {
 				continue // ended earlier in this round
 			}
-			n := l.drain(r)
-			moved += n
-			most = max(most, n)
+			runs++
+			full = max(full, float64(l.drain(r))/float64(r.room))
 		}
-		switch {
-		case most >= plenty:
-			short = shortRounds
-		case moved > 0 && short > 0:
-			short--
-			l.pause(shortPause)
-		case moved > 0:
-			l.pause(longPause)
+		if full == 0 {
+			continue
+		}
+		if pause = nextPause(pause, runs, full); pause > 0 {
+			l.pause(pause)
 		}
 	}
 }
 
-// pause waits for ms, or less long if there is something in queue.
-func (l *loop) pause(ms int) {
+// pause waits, less long if there is something in queue.
+func (l *loop) pause(d time.Duration) {
+	t := unix.NsecToTimespec(int64(d))
 	// EINTR: a signal of Go's scheduler; then this pause is a short one.
-	_, _ = unix.Poll([]unix.PollFd{{Fd: int32(l.wakefd), Events: unix.POLLIN}}, ms)
+	_, _ = unix.Ppoll([]unix.PollFd{{Fd: int32(l.wakefd), Events: unix.POLLIN}}, &t, nil)
 }
 
 // commands runs what has been posted; false: stop.

@@ -57,6 +57,7 @@ type run struct {
 	moved   int64  // bytes taken out of the pipe so far
 	begun   bool   // something of it is in the file
 	grown   bool   // the pipe has been given its full size, or may not have it
+	room    int64  // bytes that the pipe can hold, as far as is known
 	parked  bool   // not looked at: its sink cannot be written
 	part    []byte // Lines: the begin of a line whose end has not come
 	cut     bool   // Lines: part continues a line that was too long
@@ -140,7 +141,7 @@ func (p *Pump) add(key Key, reader *os.File, sink Sink) error {
 	if err != nil {
 		return err
 	}
-	r := &run{key: key, fd: fd, sink: sink}
+	r := &run{key: key, fd: fd, sink: sink, room: plenty}
 	if l == p.lines {
 		r.path = partPath(p.dir, key)
 	}

@@ -142,5 +142,7 @@ func (r *run) grow(n int64) {
 		return
 	}
 	r.grown = true
-	_, _ = unix.FcntlInt(uintptr(r.fd), unix.F_SETPIPE_SZ, 1<<20)
+	if size, err := unix.FcntlInt(uintptr(r.fd), unix.F_SETPIPE_SZ, 1<<20); err == nil {
+		r.room = int64(size)
+	}
 }
