@@ -148,7 +148,7 @@ func (s *Supervisor) Logs(ctx context.Context, name string, lines int, follow bo
 		s.pump.Sync(sync, key)
 		cancel()
 	}
-	err = file.Read(ctx, lines, follow, write)
+	err = file.Raw(ctx, lines, follow, "", func(_ logs.Cursor, b []byte) error { return write(b) })
 	var p *status.Problem
 	if err != nil && ctx.Err() == nil && !errors.As(err, &p) {
 		return problem(500, 1, name, err.Error())

@@ -23,6 +23,10 @@
 //   - gsv writes only to files that are its own. See CheckDir for what is
 //     refused.
 //
+// Reading (Read, File.Raw, File.Of) takes all files of a log for one: those that
+// were rotated, compressed or not, then the one that is written. Which run wrote
+// what, and when, is in an index beside each.
+//
 // A pipe belongs to the service's user, so that the service can open
 // /dev/stderr. It has no name that other users could find it by. All the
 // service can do to its own pipe (read it, fill it, keep it open) spoils its

@@ -44,7 +44,7 @@ type File struct {
 
 	mu       sync.Mutex
 	at       identity // of what is open
-	watchers []chan struct{}
+	watchers []*waiter
 	origins  [2]origin // of the newest runs, the newest first
 }
 
@@ -147,26 +147,37 @@ func (f *File) begin(gen int, off int64) {
 	f.origins = [2]origin{{gen, f.at, off}, f.origins[0]}
 }
 
+// A waiter is somebody who waits for a file to grow.
+type waiter struct {
+	c     chan struct{} // capacity 1; many may share it
+	grown atomic.Bool   // this file has
+}
+
+func (f *File) watch(w *waiter) (stop func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.watchers = append(f.watchers, w)
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.watchers = slices.DeleteFunc(f.watchers, func(x *waiter) bool { return x == w })
+	}
+}
+
 // Grown returns a channel that gets a value after the file has grown, at most
 // one at a time, until stop.
 func (f *File) Grown() (grown <-chan struct{}, stop func()) {
-	c := make(chan struct{}, 1)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.watchers = append(f.watchers, c)
-	return c, func() {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		f.watchers = slices.DeleteFunc(f.watchers, func(x chan struct{}) bool { return x == c })
-	}
+	w := &waiter{c: make(chan struct{}, 1)}
+	return w.c, f.watch(w)
 }
 
 func (f *File) nudge() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, c := range f.watchers {
+	for _, w := range f.watchers {
+		w.grown.Store(true)
 		select {
-		case c <- struct{}{}:
+		case w.c <- struct{}{}:
 		default:
 		}
 	}

@@ -37,6 +37,9 @@ const (
 	indexEntry  = 16
 )
 
+// indexTick is how exact its times are.
+const indexTick = time.Millisecond
+
 // How often an index gets an entry while one run writes: after indexPause, and
 // after indexBytes as well if that takes indexLeast.
 const (
@@ -70,6 +73,14 @@ func encodeHeader(id identity) []byte {
 	binary.LittleEndian.PutUint64(b[16:], uint64(id.born.Sec))
 	binary.LittleEndian.PutUint32(b[24:], id.born.Nsec)
 	return b
+}
+
+// decodeHeader is the file that a header names, but for its device.
+func decodeHeader(b []byte) identity {
+	id := identity{ino: binary.LittleEndian.Uint64(b[8:])}
+	id.born.Sec = int64(binary.LittleEndian.Uint64(b[16:]))
+	id.born.Nsec = binary.LittleEndian.Uint32(b[24:])
+	return id
 }
 
 // An index is one that is being written. The zero value is not open.
@@ -286,13 +297,17 @@ func readEntries(f *os.File, id identity, check bool) (entries []entry, ours boo
 	}
 	b = b[indexHeader:]
 	for ; len(b) >= indexEntry; b = b[indexEntry:] {
-		e := decodeEntry(b)
-		for n := len(entries); n > 0 && entries[n-1].off >= e.off; n-- {
-			entries = entries[:n-1] // it was about nothing, or about what has been cut off
-		}
-		entries = append(entries, e)
+		entries = appendEntry(entries, decodeEntry(b))
 	}
 	return entries, true, nil
+}
+
+// appendEntry appends the next one of an index to those before it.
+func appendEntry(entries []entry, e entry) []entry {
+	for n := len(entries); n > 0 && entries[n-1].off >= e.off; n-- {
+		entries = entries[:n-1] // it was about nothing, or about what has been cut off
+	}
+	return append(entries, e)
 }
 
 // entryAt is the position of the entry that is about the byte at off, -1 where

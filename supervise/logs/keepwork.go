@@ -56,7 +56,7 @@ func (w *worker) take() map[*kept]bool {
 	if idle {
 		for at, failed := range w.after {
 			if !failed {
-				delete(w.said, complaint{at, compress})
+				delete(w.said, complaint{at, toCompress})
 			}
 			if c := w.kept[at]; c != nil {
 				w.due[c] = w.due[c] || false // compressed, they leave room for others: see look
@@ -78,9 +78,9 @@ func (w *worker) take() map[*kept]bool {
 
 // What a keeper can be unable to do, as it is told.
 const (
-	read     = "read"
-	remove   = "remove"
-	compress = "compress"
+	toRead     = "read"
+	toRemove   = "remove"
+	toCompress = "compress"
 )
 
 // say tells what the logs of a service suffer from, or all in a directory (whose
@@ -109,7 +109,7 @@ func (w *worker) look(due map[*kept]bool) {
 	var current int64
 	for dir, all := range dirs {
 		d, l, err := w.list(dir, all)
-		w.say(place{dir, ""}, all[0].name, read, err)
+		w.say(place{dir, ""}, all[0].name, toRead, err)
 		if err != nil || d == nil {
 			continue
 		}
@@ -137,7 +137,7 @@ func (w *worker) look(due map[*kept]bool) {
 		}
 	}
 	for c, err := range wrong {
-		w.say(c.place(), c.name, remove, err)
+		w.say(c.place(), c.name, toRemove, err)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -276,6 +276,6 @@ func (w *worker) settle(r result) {
 	}
 	w.after[c.place()] = w.after[c.place()] || err != nil
 	if err != nil {
-		w.say(c.place(), c.name, compress, fmt.Errorf("%w; they stay as they are until the next rotation", err))
+		w.say(c.place(), c.name, toCompress, fmt.Errorf("%w; they stay as they are until the next rotation", err))
 	}
 }

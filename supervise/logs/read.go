@@ -150,96 +150,59 @@ func lineStart(file io.ReaderAt, from, to int64, n int) (int64, error) {
 	return from, nil
 }
 
-// Read calls each with the last n lines of the file (n < 0: all of it), in
-// pieces that need not end where lines do, valid until each returns. With
-// follow it goes on with what is written, until ctx ends; without, it ends where
-// the file ended when it was called. It returns ctx's error, or each's, as they
-// are.
+// Raw calls each with the bytes of the last n lines of the log (n < 0: all of
+// it), rotated files and all, in pieces that need not end where lines do, valid
+// until each returns, and where they are; the first time with none. With follow
+// it goes on with what is written, until ctx ends; without, it ends where the
+// log ended when it was called. From a Cursor, if what that is in is still there,
+// it gives all there is instead of n lines. It returns ctx's error, or each's, as
+// they are.
 //
-// It has an own descriptor and offset: whoever reads slowly keeps nobody
-// waiting. A file that was moved away is read to its end before its successor; one
-// that was cut short is read again from its begin. To follow, the File must be
-// the one that the Pump writes to.
-func (f *File) Read(ctx context.Context, n int, follow bool, each func([]byte) error) error {
+// It has own descriptors and offsets: whoever reads slowly keeps nobody waiting.
+// A file that was moved away is read to its end before its successor; one that
+// was cut short is read again from its begin. To follow, the File must be the
+// one that the Pump writes to.
+func (f *File) Raw(ctx context.Context, n int, follow bool, from string, each func(at Cursor, b []byte) error) error {
 	var grown <-chan struct{}
 	if follow {
 		var stop func()
 		grown, stop = f.Grown() // before the first look, so that nothing falls between
 		defer stop()
 	}
-	r := reader{f: f, each: each, buf: make([]byte, 32<<10)}
-	defer r.close()
-	size, err := r.open()
+	r, err := f.stream(ctx, &Query{Lines: n, Follow: follow}, from)
 	if err != nil {
 		return err
 	}
-	if r.file != nil {
-		if r.off, err = lineStart(r.file, 0, size, n); err != nil {
-			return fmt.Errorf("cannot read log: %w", err)
-		}
+	defer r.close()
+	if err := r.tail(n); err != nil {
+		return fmt.Errorf("cannot read log: %w", err)
 	}
-	if !follow {
-		return r.copy(ctx, size)
+	if err := each(r.place(), nil); err != nil {
+		return err
 	}
+	buf := make([]byte, 32<<10)
 	for {
-		if err := r.catchUp(ctx); err != nil {
-			return err
-		}
-		select {
-		case <-grown:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// A reader is one Read under way.
-type reader struct {
-	f    *File
-	each func([]byte) error
-	buf  []byte
-	file *os.File // nil: there is none
-	off  int64
-}
-
-func (r *reader) open() (int64, error) {
-	file, size, err := openLog(r.f.Path())
-	if err != nil {
-		return 0, fmt.Errorf("cannot read log: %w", err)
-	}
-	r.file, r.off = file, 0
-	return size, nil
-}
-
-func (r *reader) close() {
-	if r.file != nil {
-		r.file.Close()
-		r.file = nil
-	}
-}
-
-// catchUp reads all there is now, of this file and of those that took its place.
-func (r *reader) catchUp(ctx context.Context) error {
-	for {
-		if r.file == nil {
-			if _, err := r.open(); err != nil || r.file == nil {
-				return err
+		n, err := r.more(buf)
+		switch {
+		case n > 0:
+			at := r.place()
+			at.off -= int64(n)
+			err = each(at, buf[:n])
+		case err == errTurn:
+			err = r.turn()
+		case err == io.EOF && !follow:
+			return nil
+		case err == io.EOF:
+			err = nil
+			select {
+			case <-grown:
+			case <-ctx.Done():
+				err = ctx.Err()
 			}
 		}
-		// Ask first, then read: what replaced it was made after its last byte.
-		here, err := r.file.Stat()
 		if err != nil {
-			return fmt.Errorf("cannot read log: %w", err)
-		}
-		there, err := os.Lstat(r.f.Path())
-		moved := err == nil && !os.SameFile(here, there) && !r.f.writes(r.file)
-		if here.Size() < r.off {
-			r.off = 0
-		}
-		if err := r.copy(ctx, 1<<62); err != nil || !moved {
 			return err
 		}
-		r.close()
 	}
 }
 
@@ -249,27 +212,4 @@ func (f *File) writes(file *os.File) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.at != identity{} && f.at == identify(int(file.Fd()))
-}
-
-// copy passes on what is between r.off and to, or the end.
-func (r *reader) copy(ctx context.Context, to int64) error {
-	for r.file != nil && r.off < to {
-		n, err := r.file.ReadAt(r.buf[:min(int64(len(r.buf)), to-r.off)], r.off)
-		r.off += int64(n)
-		if n > 0 {
-			if err := r.each(r.buf[:n]); err != nil {
-				return err
-			}
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("cannot read log: %w", err)
-		}
-	}
-	return nil
 }

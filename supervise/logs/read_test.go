@@ -41,7 +41,7 @@ func TestTail(t *testing.T) {
 				t.Errorf("%d bytes, %v; want %d", len(got), err, len(tt.want))
 			}
 			var read bytes.Buffer
-			err = NewFile(filepath.Dir(path), "web").Read(t.Context(), tt.n, false, func(b []byte) error { read.Write(b); return nil })
+			err = NewFile(filepath.Dir(path), "web").Raw(t.Context(), tt.n, false, "", func(_ Cursor, b []byte) error { read.Write(b); return nil })
 			if err != nil || read.String() != tt.want {
 				t.Errorf("Read: %d bytes, %v", read.Len(), err)
 			}
@@ -181,7 +181,7 @@ func follow(t *testing.T, file *File, n int) *follower {
 	ctx, stop := context.WithCancel(t.Context())
 	f := &follower{t: t, text: make(chan string, 1000), end: make(chan error, 1), stop: stop}
 	go func() {
-		f.end <- file.Read(ctx, n, true, func(b []byte) error { f.text <- string(b); return nil })
+		f.end <- file.Raw(ctx, n, true, "", func(_ Cursor, b []byte) error { f.text <- string(b); return nil })
 	}()
 	t.Cleanup(stop)
 	return f
@@ -266,7 +266,10 @@ func TestSlowFollower(t *testing.T) {
 	const lines = 20000
 	line := "a line that nobody wants to read\n"
 	go func() {
-		end <- file.Read(t.Context(), -1, true, func(b []byte) error {
+		end <- file.Raw(t.Context(), -1, true, "", func(_ Cursor, b []byte) error {
+			if len(b) == 0 {
+				return nil
+			}
 			if got == 0 {
 				close(begun)
 				<-held
