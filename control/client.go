@@ -96,25 +96,31 @@ func (c *Client) Do(method, path string, body, into any) error {
 // Lines makes a request that is answered with a line of JSON for each thing that happens, and calls each with every line, without its end.
 // It returns when the answer has ended or each returned an error, which it gives back. After a supervisor's death lines may come twice.
 func (c *Client) Lines(method, path string, body any, each func(line []byte) error) error {
-	return c.Stream(method, path, "application/x-ndjson", body, func(r io.Reader) error {
-		b := bufio.NewReader(r)
-		for {
-			line, err := b.ReadBytes('\n')
-			if err == io.EOF && len(line) == 0 {
-				return nil
-			}
-			if err == nil || err == io.EOF {
-				if line = bytes.TrimSpace(line); len(line) > 0 {
-					if err := each(line); err != nil {
-						return err
-					}
+	return c.Stream(method, path, "application/x-ndjson", body, func(r io.Reader) error { return eachLine(r, each, nil) })
+}
+
+// eachLine calls each with the lines that are whole, and the last one, and idle before it waits for more.
+func eachLine(r io.Reader, each func(line []byte) error, idle func()) error {
+	b := bufio.NewReaderSize(r, 32<<10)
+	for {
+		if idle != nil && b.Buffered() == 0 {
+			idle()
+		}
+		line, err := b.ReadBytes('\n')
+		if err == io.EOF && len(line) == 0 {
+			return nil
+		}
+		if err == nil || err == io.EOF {
+			if line = bytes.TrimSpace(line); len(line) > 0 {
+				if err := each(line); err != nil {
+					return err
 				}
 			}
-			if err != nil && err != io.EOF {
-				return err
-			}
 		}
-	})
+		if err != nil && err != io.EOF {
+			return err
+		}
+	}
 }
 
 // Stream makes a request and gives the body of a good answer to read, again from the start when it was cut off.
@@ -129,7 +135,7 @@ func (c *Client) Stream(method, path, accept string, body any, read func(io.Read
 	raw := request(method, path, accept, src)
 	var err error
 	for i := range attempts {
-		if err = c.once(raw, read); !errors.Is(err, errCut) {
+		if err = c.once(raw, func(a answer) error { return read(a.Body) }); !errors.Is(err, errCut) {
 			var u *Unreachable
 			if errors.As(err, &u) {
 				u.Gone = i > 0
@@ -140,9 +146,18 @@ func (c *Client) Stream(method, path, accept string, body any, read func(io.Read
 	return &Unreachable{Tried: c.tried(), Err: err, Gone: true}
 }
 
-// Once is Stream for what must not come twice: it does not try again, and says whether the answer was whole.
-func (c *Client) Once(path, accept string, read func(io.Reader) error) (whole bool, err error) {
-	err = c.once(request("GET", path, accept, nil), read)
+// Log reads what one service wrote, byte for byte, and tells where in the log that begins ("": not known). It does not try again by itself, for
+// nothing must come twice: it says whether the answer was whole.
+func (c *Client) Log(path string, read func(at string, r io.Reader) error) (whole bool, err error) {
+	return isWhole(c.once(request("GET", path, "text/plain", nil), func(a answer) error { return read(a.Cursor, a.Body) }))
+}
+
+// LogLines is Lines for logs: like Log it does not try again by itself. It calls idle before it waits for more.
+func (c *Client) LogLines(path string, each func(line []byte) error, idle func()) (whole bool, err error) {
+	return isWhole(c.once(request("GET", path, "application/x-ndjson", nil), func(a answer) error { return eachLine(a.Body, each, idle) }))
+}
+
+func isWhole(err error) (bool, error) {
 	if errors.Is(err, errCut) {
 		return false, nil
 	}
@@ -150,7 +165,7 @@ func (c *Client) Once(path, accept string, read func(io.Reader) error) (whole bo
 }
 
 // once is one connection.
-func (c *Client) once(raw []byte, read func(io.Reader) error) error {
+func (c *Client) once(raw []byte, read func(answer) error) error {
 	if c.isStopped() {
 		return ErrInterrupted
 	}
@@ -177,7 +192,7 @@ func (c *Client) once(raw []byte, read func(io.Reader) error) error {
 	case a.Status >= 400:
 		return c.why(problem(a))
 	}
-	return c.why(read(a.Body))
+	return c.why(read(a))
 }
 
 // why makes ErrInterrupted of the timeout that Interrupt causes.

@@ -80,6 +80,7 @@ func request(method, path, accept string, body []byte) []byte {
 type answer struct {
 	Status int
 	Type   string // the media type, without parameters
+	Cursor string // of a log: where the body begins in it
 	Body   io.Reader
 }
 
@@ -120,6 +121,8 @@ func readAnswer(r *bufio.Reader) (answer, error) {
 				chunked = strings.EqualFold(value, "chunked")
 			case "content-type":
 				a.Type, _, _ = strings.Cut(value, ";")
+			case "gsv-cursor":
+				a.Cursor = value
 			}
 		}
 		if a.Status < 200 { // 1xx: the answer proper follows (RFC 9110, 15.2)

@@ -117,6 +117,13 @@ took, result, id, and what came of it; ` + "`--json`" + ` has the pids of worker
 more words. What there is not is "-"; columns are parted by two blanks or more, and the last may have single ones. A verdict is one line whatever is
 told in it, and on a terminal nobody's control characters reach it.
 
+` + "`logs NAME`" + ` is what the service wrote, byte for byte where it is piped; rotated files, compressed or not, and the one that is written are one log. Of several
+services, and of none named all, lines come merged by when they were written, each behind its service's name. When a line was written, and by which
+run, is known to about 100 ms from gsv's index beside the file; of a file without one its name or its own time tells. A line ends where the next run begins too,
+and one of more than 1 MiB comes in pieces. With ` + "`-f`" + ` it goes on over rotations and over the death of gsv's supervisor, with each line once.
+` + "`--op ID`" + ` is what the service wrote from the operation's begin to its end, and all of a generation that a failed ` + "`replace`" + ` had tried. Only lines with an end are followed by ` + "`--since`" + `, ` + "`--grep`" + `,
+` + "`--op`" + `, ` + "`--json`" + ` and of several services. What goes to gsv's stdout (` + "`output = \"stdout\"`" + `) is not kept.
+
 Events and operations are kept in LOG-DIR, over the ends of gsv: JSON lines in ` + "`gsv.events`" + `, which is renamed ` + "`gsv.events.1`" + ` when it has grown to 1 MiB, so 2 MiB
 at most; only gsv's own user can read them. The last 1000 of each are told. A disk that is full, or hangs, holds up nothing: it is said, and they are
 in memory alone. Those of ` + "`gsv -- COMMAND`" + ` end with it.
@@ -129,6 +136,7 @@ Rely on the exit status. ` + "`-q`" + ` prints nothing when all went well; but w
 
 ` + "`--json`" + ` prints a document a line: of a verb that changes something the operation when it has ended (with ` + "`--no-wait`" + `: as it was accepted; ` + "`.id`" + `,
 ` + "`.result`" + ` "ok" or "failed", ` + "`.error`" + `, ` + "`.log`" + `), of ` + "`status`" + `, ` + "`ps`" + ` and ` + "`why`" + ` ` + "`{\"services\":[…]}`" + `, of ` + "`history`" + ` ` + "`{\"operations\":[…]}`" + `, of ` + "`events`" + ` one each,
+of ` + "`logs`" + ` ` + "`{\"time\",\"service\",\"run\",\"stream\",\"line\"}`" + ` (and, where that is not UTF-8, ` + "`bytes`" + ` in base64; ` + "`part`" + `: the line goes on in the next one),
 of ` + "`apply`" + ` its steps, settings, problems and warnings. Errors are documents too, with their ` + "`exit_code`" + `. Fields are only ever added.
 
 ## Exit status
@@ -159,7 +167,8 @@ Every verb that changes a service is ` + "`POST /v1/services/NAME/VERB`" + `; th
     POST /v1/services                            {"verb":"hup","names":["web*","@jobs"]} or "all":true: one verb on several, all checked before anything
                                                  is done; answered with lines of {"operation":…} or {"problem":…}, each operation again as it goes on
     GET  /v1/services/NAME/wait?for=ready        answers when it is ready, running or stopped; timeout=20s bounds it
-    GET  /v1/services/NAME/logs?follow=&lines=   what it wrote
+    GET  /v1/services/NAME/logs                  what it wrote, as it wrote it; follow=true lines=10 since=10m (or a time) grep=RE op=ID
+    GET  /v1/logs?name=web&name=api              the same of several, merged by time; without name= of all that the caller may read, or of the operation's
     GET  /v1/operations/ID?wait=true             as the verb itself would be answered
     GET  /v1/events?follow=true                  lines of events
     GET  /v1/history?service=NAME                {"operations":[…]}, those that have ended, oldest first, a thousand at most; of all without service=
@@ -169,7 +178,8 @@ Every verb that changes a service is ` + "`POST /v1/services/NAME/VERB`" + `; th
 The body of a verb: ` + "`{\"id\":\"…\",\"count\":1,\"signal\":\"USR1\",\"reset\":false,\"force\":false,\"or_start\":false,\"no_check\":false,\"wait\":true,\"timeout\":\"60s\"}`" + `, all of it optional; what a verb
 does not take is an error. The same id attaches to that operation instead of beginning a second one. Errors are application/problem+json with the
 exit_code that gsvctl ends with; a failed operation is 409, one still going on when its timeout passes or with "wait":false is 202.
-With ` + "`Accept: application/x-ndjson`" + ` a verb's progress comes as lines, the ended operation last.
+With ` + "`Accept: application/x-ndjson`" + ` a verb's progress comes as lines, the ended operation last, and logs as a line of JSON each; with cursors=true each has a
+` + "`cursor`" + `, and from=NAME:CURSOR goes on behind it, whatever the file is called by then. A log as it is begins at the cursor in the head Gsv-Cursor; CURSOR+N is N bytes on.
 `)
 	return b.String()
 }

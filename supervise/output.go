@@ -3,12 +3,10 @@ package supervise
 import (
 	"bytes"
 	"context"
-	"errors"
 	"strings"
 	"time"
 
 	"gsv/supervise/logs"
-	"gsv/supervise/status"
 )
 
 // syncTime bounds how long a failure report waits for the last words of an
@@ -115,43 +113,4 @@ func splitLines(text []byte) []string {
 		return nil
 	}
 	return strings.Split(string(text), "\n")
-}
-
-// Logs calls write with the last lines of a service's log and, with follow,
-// with what is added until ctx is done or write fails.
-func (s *Supervisor) Logs(ctx context.Context, name string, lines int, follow bool, write func([]byte) error) error {
-	var file *logs.File
-	var err error
-	var runs []logs.Key
-	if e := s.call(ctx, func() {
-		svc := s.services[name]
-		if svc == nil {
-			err = problem(404, 4, name, "no such service")
-			return
-		}
-		var ok bool
-		if file, ok = svc.out.(*logs.File); !ok {
-			err = problem(409, 1, name, "its output goes to gsv's stdout and is not kept")
-			return
-		}
-		for gen := range svc.runs {
-			runs = append(runs, logs.Key{Name: name, Gen: gen})
-		}
-	}); e != nil {
-		return e
-	}
-	if err != nil {
-		return err
-	}
-	for _, key := range runs {
-		sync, cancel := context.WithTimeout(ctx, syncTime)
-		s.pump.Sync(sync, key)
-		cancel()
-	}
-	err = file.Raw(ctx, lines, follow, "", func(_ logs.Cursor, b []byte) error { return write(b) })
-	var p *status.Problem
-	if err != nil && ctx.Err() == nil && !errors.As(err, &p) {
-		return problem(500, 1, name, err.Error())
-	}
-	return err
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -41,6 +42,7 @@ type site struct {
 	interrupts chan os.Signal
 	live       bool
 	screen     bool
+	colour     bool
 }
 
 func newSite(t *testing.T, names ...string) *site {
@@ -70,11 +72,18 @@ func (s *site) serve(t *testing.T) (stop func()) {
 
 // call is gsvctl with these arguments.
 func (s *site) call(args ...string) (code int, out, err string) {
-	var o, e buffer
+	var o buffer
+	code, err = s.callTo(&o, args...)
+	return code, o.String(), err
+}
+
+// callTo is call with its own stdout.
+func (s *site) callTo(o io.Writer, args ...string) (code int, err string) {
+	var e buffer
 	env := map[string]string{"GSV_SOCKET": s.path, "GSV_HOST": "app01", "PATH": "/nonexistent"}
-	c := &cli{env: func(name string) string { return env[name] }, out: &o, err: &e, uid: os.Geteuid(), now: time.Now, interrupts: func() <-chan os.Signal { return s.interrupts }, live: s.live, screen: s.screen}
+	c := &cli{env: func(name string) string { return env[name] }, out: o, err: &e, uid: os.Geteuid(), now: time.Now, interrupts: func() <-chan os.Signal { return s.interrupts }, live: s.live, screen: s.screen, colour: s.colour}
 	code = c.run(args)
-	return code, o.String(), e.String()
+	return code, e.String()
 }
 
 // expect calls gsvctl and holds it to the exit status and to parts of what it printed; "" = nothing at all.
@@ -231,27 +240,6 @@ func TestStatus(t *testing.T) {
 	}
 	if _, out, _ := s.call("status"); strings.Count(out, "\n") != 3 {
 		t.Errorf("not a line a service: %q", out)
-	}
-}
-
-func TestLogs(t *testing.T) {
-	s := newSite(t, "db", "web")
-	s.Log = map[string]string{"web": "1\n2\n\x1b[31m3", "db": "a\n" + strings.Repeat("b", 100<<10) + "\n"}
-	s.expect(t, "logs web", 0, "1\n2\n\x1b[31m3", "")
-	s.expect(t, "logs -n1 web", 0, "\x1b[31m3", "")
-	s.expect(t, "logs --lines 2 web", 0, "2\n", "")
-	s.expect(t, "logs -n 0 web", 0, "", "")
-	s.expect(t, "logs nosuch", 4, "", "no such service")
-	s.expect(t, "logs web nosuch", 4, "", "nosuch@app01: no such service")
-	s.expect(t, "logs", 0, "db  | a\ndb  | bbb", "")
-	_, out, _ := s.call("logs", "web", "db")
-	for _, want := range []string{"web | 1\n", "web | \x1b[31m3\n", "db  | a\n"} {
-		if !strings.Contains(out, want) {
-			t.Errorf("no %q", want)
-		}
-	}
-	if strings.Count(out, "db  | ") != 2 {
-		t.Error("a long line has more than one prefix")
 	}
 }
 

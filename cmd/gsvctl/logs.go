@@ -4,25 +4,43 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"hash/fnv"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"gsv/control"
 	"gsv/supervise/status"
 )
 
-// logs shows what services wrote: of one as it is, of several each line with its service's name.
+// maxQuery is how long the path of a request may be: a server takes no more than 64 KiB of head.
+const maxQuery = 60 << 10
+
+// logs shows what services wrote: of one as it is, of several their lines merged by time, each with its service's name.
 func (c *cli) logs(cmd *command) int {
 	c.mayWait()
-	lines, err := cmd.number("lines", 10, 0, 1_000_000)
+	l := logReader{cli: c, cmd: cmd, follow: cmd.has("follow"), at: make(map[string]string)}
+	_, err := cmd.number("lines", 0, 0, 1_000_000)
 	if err != nil {
 		return c.usage(err)
 	}
-	l := logReader{cli: c, cmd: cmd, lines: lines, follow: cmd.has("follow")}
-	if len(cmd.words) == 1 && control.Plain(cmd.words[0]) {
-		return l.read(cmd.words[0], "")
+	query := "?follow=" + strconv.FormatBool(l.follow)
+	for flag, key := range map[string]string{"lines": "lines", "since": "since", "grep": "grep", "op-lines": "op"} {
+		if cmd.has(flag) {
+			query += "&" + key + "=" + control.Escape(cmd.flags[flag])
+			l.picks = l.picks || flag != "lines"
+		}
+	}
+	one := len(cmd.words) == 1 && control.Plain(cmd.words[0])
+	switch {
+	case one && !l.picks && !cmd.has("json"):
+		return l.raw(cmd.words[0], "/v1/services/"+control.Escape(cmd.words[0])+"/logs"+query)
+	case one:
+		return l.merged("/v1/services/" + control.Escape(cmd.words[0]) + "/logs" + query)
+	case len(cmd.words) == 0 && cmd.has("op-lines"): // it says which service
+		return l.merged("/v1/logs" + query)
 	}
 	var all listing
 	if err := c.client.Get("/v1/services", &all); err != nil {
@@ -32,71 +50,79 @@ func (c *cli) logs(cmd *command) int {
 	if len(unknown) > 0 {
 		return c.fail(cmd, &status.Problem{Service: strings.Join(unknown, ", "), Detail: "no such service", ExitCode: control.NoService})
 	}
-	width := 0
 	for _, name := range names {
-		width = max(width, len(name))
-	}
-	codes := make([]int, len(names))
-	var wg sync.WaitGroup
-	for i, name := range names {
-		prefix := fmt.Sprintf("%-*s | ", width, name)
-		if !l.follow {
-			codes[i] = l.read(name, prefix)
-			continue
+		l.width = max(l.width, len(name))
+		if len(cmd.words) > 0 {
+			query += "&name=" + control.Escape(name)
 		}
-		wg.Go(func() { codes[i] = l.read(name, prefix) })
 	}
-	wg.Wait()
-	return control.Worst(codes...)
+	return l.merged("/v1/logs" + query)
 }
 
-// A logReader writes logs to one place, whole lines at a time.
+// A logReader shows logs.
 type logReader struct {
 	*cli
 	cmd    *command
-	lines  int
 	follow bool
-	out    sync.Mutex
+	picks  bool // only some lines are asked for
+	width  int  // of the names in front of lines; 0: there are none
+
+	at   map[string]string // how far it has come, by stream: the cursors to go on from
+	open string            // the stream of which a piece of a line was shown that goes on
 }
 
-// read shows the log of one service. When gsv's supervisor dies while it is followed, it goes on with what is written from then on.
-func (l *logReader) read(name, prefix string) int {
-	lines := l.lines
+// raw shows the log of one service as it is. When gsv's supervisor dies meanwhile, it goes on with the next byte.
+func (l *logReader) raw(name, path string) int {
+	at, count := "", int64(0)
 	for {
-		path := "/v1/services/" + control.Escape(name) + "/logs?lines=" + strconv.Itoa(lines) + "&follow=" + strconv.FormatBool(l.follow)
-		began := false
-		whole, err := l.client.Once(path, "text/plain", func(r io.Reader) error {
-			began = true
-			return l.copy(r, prefix)
+		began, url := false, path
+		if at != "" {
+			url += "&from=" + control.Escape(fmt.Sprintf("%s:%s+%d", name, at, count))
+		}
+		whole, err := l.client.Log(url, func(from string, r io.Reader) error {
+			began, at, count = true, from, 0
+			return l.copy(&counter{r, &count})
 		})
 		switch {
 		case err != nil:
 			return l.fail(l.cmd, err)
 		case whole:
 			return control.Done
-		case began && !l.follow:
+		case began && at == "" && !l.follow:
 			return l.fail(l.cmd, fmt.Errorf("%s: gsv's supervisor ended in the middle of the log; say it again", name))
-		case began:
-			lines = 0
-			fmt.Fprintf(l.cli.err, "gsvctl: %s: gsv's supervisor was started again; lines of that moment are only in the file\n", name)
+		case began && at == "":
+			path = "/v1/services/" + control.Escape(name) + "/logs?follow=true&lines=0"
+			fmt.Fprintf(l.err, "gsvctl: %s: gsv's supervisor was started again; lines of that moment are only in the file\n", name)
 		}
 	}
 }
 
-// copy shows lines as they come. The last one may have no end.
-func (l *logReader) copy(r io.Reader, prefix string) error {
-	if prefix == "" && !l.screen {
-		_, err := io.Copy(l.cli.out, r)
+// A counter counts what was read.
+type counter struct {
+	r io.Reader
+	n *int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	*c.n += int64(n)
+	return n, err
+}
+
+// copy shows bytes as they come. On a terminal the last line may have no end.
+func (l *logReader) copy(r io.Reader) error {
+	if !l.screen {
+		_, err := io.Copy(l.out, r)
 		return err
 	}
 	b := bufio.NewReaderSize(r, 64<<10)
-	begin := true
 	for {
 		line, err := b.ReadSlice('\n')
-		if len(line) > 0 {
-			ended := line[len(line)-1] == '\n'
-			l.line(prefix, l.safe(string(line)), begin, ended || err == bufio.ErrBufferFull)
-			begin = ended
+		if text := l.safe(string(line)); len(line) > 0 {
+			if line[len(line)-1] != '\n' && err != bufio.ErrBufferFull {
+				text += "\n"
+			}
+			io.WriteString(l.out, text)
 		}
 		if err == io.EOF {
 			return nil
@@ -107,80 +133,77 @@ func (l *logReader) copy(r io.Reader, prefix string) error {
 	}
 }
 
-// line writes one; what is longer than the buffer comes in pieces, of which the first has the prefix.
-func (l *logReader) line(prefix, text string, begin, ended bool) {
-	l.out.Lock()
-	defer l.out.Unlock()
-	if begin {
-		text = prefix + text
+// merged shows lines. When gsv's supervisor dies meanwhile, it goes on with the next line of each stream.
+func (l *logReader) merged(path string) int {
+	path += "&cursors=true"
+	out := l.out
+	for {
+		url := path
+		for _, stream := range slices.Sorted(maps.Keys(l.at)) {
+			url += "&from=" + control.Escape(stream+":"+l.at[stream])
+		}
+		if len(url) > maxQuery && len(path) < maxQuery {
+			url = path + "&lines=0"
+			fmt.Fprintln(l.err, "gsvctl: gsv's supervisor was started again; lines of that moment are only in the files")
+		}
+		b := bufio.NewWriterSize(out, 32<<10)
+		l.out = b
+		whole, err := l.client.LogLines(url, l.take, func() { b.Flush() })
+		if whole && l.open != "" {
+			b.WriteByte('\n')
+		}
+		b.Flush()
+		switch l.out = out; {
+		case err != nil:
+			return l.fail(l.cmd, err)
+		case whole:
+			return control.Done
+		}
 	}
-	if !ended {
-		text += "\n"
-	}
-	io.WriteString(l.cli.out, text)
 }
 
-// about says which services the names of the command line stand for; nil: all there are, and gsv itself.
-func (c *cli) about(cmd *command) (map[string]bool, error) {
-	if len(cmd.words) == 0 {
-		return nil, nil
+// take shows a line.
+func (l *logReader) take(src []byte) error {
+	var line status.LogLine
+	if err := json.Unmarshal(src, &line); err != nil {
+		return fmt.Errorf("cannot understand gsv's answer: %w", err)
 	}
-	var all listing
-	if err := c.client.Get("/v1/services", &all); err != nil {
-		return nil, err
+	stream := line.Source()
+	if line.Cursor != "" {
+		l.at[stream] = line.Cursor
 	}
-	names, unknown := control.Expand(cmd.words, false, all.Services)
-	if len(unknown) > 0 { // -f would wait for ever
-		return nil, &status.Problem{Service: strings.Join(unknown, ", "), Detail: "no such service", ExitCode: control.NoService}
+	switch {
+	case line.Mark:
+	case l.cmd.has("json"):
+		fmt.Fprintf(l.out, "%s\n", src)
+	default:
+		text := l.safe(line.Text())
+		if l.open != stream {
+			text = l.prefix(line.Service) + text
+		}
+		if l.open != "" && l.open != stream {
+			text = "\n" + text
+		}
+		l.open = stream
+		if !line.Part {
+			l.open = ""
+			text += "\n"
+		}
+		io.WriteString(l.out, text)
 	}
-	asked := make(map[string]bool, len(names))
-	for _, name := range names {
-		asked[name] = true
-	}
-	return asked, nil
+	return nil
 }
 
-// events shows what happened.
-func (c *cli) events(cmd *command) int {
-	c.mayWait()
-	path := "/v1/events"
-	if cmd.has("follow") {
-		path += "?follow=true"
+// prefix is the name of a service in front of a line, each in a colour of its own, which is always the same.
+func (l *logReader) prefix(name string) string {
+	if l.width == 0 {
+		return ""
 	}
-	about, err := c.about(cmd)
-	if err != nil {
-		return c.fail(cmd, err)
+	text := fmt.Sprintf("%-*s | ", l.width, name)
+	if !l.colour {
+		return text
 	}
-	var last uint64
-	err = c.client.Lines("GET", path, nil, func(src []byte) error {
-		var e status.Event
-		if err := json.Unmarshal(src, &e); err != nil {
-			return fmt.Errorf("cannot understand gsv's answer: %w", err)
-		}
-		if e.Seq != 0 && e.Seq <= last { // all come again when the connection was lost
-			return nil
-		}
-		last = e.Seq
-		if about != nil && !about[e.Service] {
-			return nil
-		}
-		if cmd.has("json") {
-			fmt.Fprintf(c.out, "%s\n", src)
-			return nil
-		}
-		who := e.Service
-		if who == "" {
-			who = "gsv"
-		}
-		what := e.Kind
-		if e.State != "" {
-			what = string(e.State)
-		}
-		fmt.Fprintf(c.out, "%s  %s  %s  %s\n", e.At.Format(timeFormat), who, what, c.line(e.Text))
-		return nil
-	})
-	if err != nil {
-		return c.fail(cmd, err)
-	}
-	return control.Done
+	h := fnv.New32a()
+	io.WriteString(h, name)
+	return fmt.Sprintf("\x1b[%dm%s\x1b[0m", 31+h.Sum32()%6, text)
 }

@@ -1,6 +1,6 @@
 // Gsvctl tells gsv what to do and shows how its services are.
 //
-// One file a family of verbs: verb.go (what changes services), status.go, logs.go, wait.go, whole.go (gsv itself). What verbs there are, and what
+// One file a family of verbs: verb.go (what changes services), status.go, logs.go, events.go, wait.go, whole.go (gsv itself). What verbs there are, and what
 // they take, is in the table of gsv/control. It never reads stdin, and links neither the supervisor nor net: it must be quick to start.
 package main
 

@@ -133,45 +133,6 @@ func TestSupervisorDies(t *testing.T) {
 	}
 }
 
-// TestLogsFollowGoesOn: `logs -f` outlives the supervisor it asked, and says that there may be a gap.
-func TestLogsFollowGoesOn(t *testing.T) {
-	s := &site{Fake: servertest.New("web"), path: filepath.Join(t.TempDir(), "s")}
-	s.Log = map[string]string{"web": "1\n"}
-	s.interrupts = make(chan os.Signal, 1)
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: s.path})
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.SetUnlinkOnClose(false)
-	held, err := l.File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer held.Close()
-	asked := make(chan bool, 10)
-	first := server.New(telling{s.Fake, asked}, server.Options{UID: uint32(os.Geteuid())})
-	go first.Serve(l)
-	done := make(chan string, 1)
-	go func() {
-		_, out, err := s.call("logs", "-f", "web")
-		done <- out + err
-	}()
-	<-asked
-	first.Close()
-	second, err := net.FileListener(held)
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv := server.New(telling{s.Fake, asked}, server.Options{UID: uint32(os.Geteuid())})
-	defer srv.Close()
-	go srv.Serve(second)
-	<-asked
-	s.interrupts <- os.Interrupt
-	if got := <-done; strings.Count(got, "1\n") != 1 || !strings.Contains(got, "started again") {
-		t.Errorf("got %q", got)
-	}
-}
-
 // TestCheck is `gsv check`, with its exit status.
 func TestCheck(t *testing.T) {
 	s := &site{path: filepath.Join(t.TempDir(), "s")}

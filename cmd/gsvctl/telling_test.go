@@ -26,13 +26,20 @@ func (f telling) WaitFor(ctx context.Context, name, what string) (status.Service
 	return f.Fake.WaitFor(ctx, name, what)
 }
 
-func (f telling) Logs(ctx context.Context, name string, lines int, follow bool, write func([]byte) error) error {
-	if lines == 0 {
+func (f telling) Logs(ctx context.Context, q status.LogQuery, write func(string, []byte) error) error {
+	return f.Fake.Logs(ctx, q, func(at string, p []byte) error {
+		err := write(at, p)
 		f.tell()
-	}
-	return f.Fake.Logs(ctx, name, lines, follow, func(p []byte) error {
-		err := write(p)
-		f.tell()
+		return err
+	})
+}
+
+func (f telling) LogLines(ctx context.Context, q status.LogQuery, each func(*status.LogLine) error) error {
+	return f.Fake.LogLines(ctx, q, func(l *status.LogLine) error {
+		err := each(l)
+		if l == nil {
+			f.tell()
+		}
 		return err
 	})
 }

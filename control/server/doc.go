@@ -43,9 +43,13 @@ type Journal interface {
 	// History is the operations that have ended, oldest first, a bounded number of the last: of that service, or of all where it is "".
 	// A service that is not there any more has one too.
 	History(ctx context.Context, service string) ([]status.Operation, error)
-	// Logs calls write with the last so many lines of the service's log and, if follow is set, with what is added until ctx is done or write
-	// fails. write gets whole lines but where a line is longer than a buffer; it must not keep the slice. No log yet is no error.
-	Logs(ctx context.Context, name string, lines int, follow bool, write func([]byte) error) error
+	// Logs calls write with what the one service of the query wrote, byte for byte, and with Follow with what is added until ctx is done or write
+	// fails. Of the query only Lines, Follow and From count. at is the cursor of p's first byte, "" if there is none; the first time p is empty.
+	// write must not keep p. No log yet is no error.
+	Logs(ctx context.Context, q status.LogQuery, write func(at string, p []byte) error) error
+	// LogLines calls each with lines, those of several services merged by time, and with Follow with what is added until ctx is done or each
+	// fails; with nil whenever that is all for now, and before that with a Mark for each stream. each must not keep the line.
+	LogLines(ctx context.Context, q status.LogQuery, each func(*status.LogLine) error) error
 }
 
 // A Whole is gsv itself as something that can be told things.

@@ -17,7 +17,7 @@ import (
 func FuzzPaths(f *testing.F) {
 	for _, seed := range []struct{ method, url, body string }{
 		{"GET", "/v1", ""}, {"GET", "/v1/services", ""}, {"POST", "/v1/services/web/hup", "{}"}, {"POST", "/v1/services", `{"verb":"stop","names":["w*"]}`},
-		{"POST", "/v1/services/web/signal", `{"signal":"9"}`}, {"GET", "/v1/services/web/logs?lines=1", ""}, {"GET", "/v1/operations/x?wait=1", ""},
+		{"POST", "/v1/services/web/signal", `{"signal":"9"}`}, {"GET", "/v1/services/web/logs?lines=1", ""}, {"GET", "/v1/logs?name=web&grep=(a*)*&since=1h&from=web:1%2B2&op=x", ""}, {"GET", "/v1/operations/x?wait=1", ""},
 		{"POST", "/v1/apply", `{"names":[""]}`}, {"GET", "/v1/services/%2e%2e/wait?for=ready&timeout=1ns", ""}, {"POST", "/v1/services", `{"verb":"hup","names":["[","\\"]}`},
 	} {
 		f.Add(seed.method, seed.url, seed.body)

@@ -13,9 +13,6 @@ import (
 	"gsv/supervise/status"
 )
 
-// maxLines bounds how far back logs go.
-const maxLines = 1_000_000
-
 // services is GET /v1/services: those whose status the caller may see. As text/plain it is gsvctl's table.
 func (s *Server) services(w http.ResponseWriter, r *http.Request, c status.Caller) error {
 	all := s.gsv.Services()
@@ -223,52 +220,6 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request, c status.Caller
 // mayAny says whether there is a service that the caller may do something with.
 func (s *Server) mayAny(a ask, c status.Caller) bool {
 	return slices.ContainsFunc(s.gsv.Services(), func(one status.Service) bool { return s.may(a, one.Name, c) })
-}
-
-// logs is GET /v1/services/{name}/logs?follow=&lines=: what the service wrote, as it wrote it.
-func (s *Server) logs(w http.ResponseWriter, r *http.Request, c status.Caller) error {
-	follow, err := flag(r, "follow")
-	if err != nil {
-		return err
-	}
-	lines := 10
-	if text := r.URL.Query().Get("lines"); text != "" {
-		if lines, err = strconv.Atoi(text); err != nil || lines < 0 || lines > maxLines {
-			return usage("lines must be 0 to 1000000, not "+quote(text), "")
-		}
-	}
-	name := r.PathValue("name")
-	if _, err := s.seen("logs", name, c); err != nil {
-		return err
-	}
-	out := stream{w: w}
-	media := "text/plain; charset=utf-8"
-	if follow {
-		out.begin(media)
-		if err := out.flush(); err != nil {
-			return nil
-		}
-	}
-	ctx, cancel := s.endless(r.Context())
-	defer cancel()
-	err = s.gsv.Logs(ctx, name, lines, follow, func(p []byte) error {
-		out.begin(media)
-		if _, err := w.Write(p); err != nil {
-			return err
-		}
-		if follow {
-			return out.flush()
-		}
-		return nil
-	})
-	switch {
-	case err == nil:
-		out.begin(media)
-		return nil
-	case !out.begun:
-		return err
-	}
-	panic(http.ErrAbortHandler) // it is not whole
 }
 
 // endless is the context of a stream that goes on until its client, or the server, has had enough.

@@ -92,6 +92,7 @@ func (s *Server) handler() http.Handler {
 		"GET /v1/services/{name}":         s.service,
 		"POST /v1/services/{name}/{verb}": s.verb,
 		"GET /v1/services/{name}/logs":    s.logs,
+		"GET /v1/logs":                    s.logsOf,
 		"GET /v1/services/{name}/wait":    s.wait,
 		"GET /v1/operations/{id}":         s.operation,
 		"GET /v1/events":                  s.events,
@@ -204,6 +205,18 @@ func (s *stream) begin(media string) {
 		s.w.Header().Set("Content-Type", media)
 		s.w.WriteHeader(http.StatusOK)
 	}
+}
+
+// end ends an answer. One that was begun and is not whole is cut off.
+func (s *stream) end(media string, err error) error {
+	switch {
+	case err == nil:
+		s.begin(media)
+		return nil
+	case !s.begun:
+		return err
+	}
+	panic(http.ErrAbortHandler)
 }
 
 func (s *stream) flush() error { return http.NewResponseController(s.w).Flush() }

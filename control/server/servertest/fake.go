@@ -19,7 +19,7 @@ type Fake struct {
 	Script func(r status.Request, op *status.Operation) error
 	// Allows are the [allow] tables by service.
 	Allows map[string]map[string][]string
-	// Log is what each service wrote.
+	// Log is what each service wrote, a line a second since LogStart. Cursors are offsets.
 	Log map[string]string
 	// Past is operations of before.
 	Past []status.Operation
@@ -262,21 +262,6 @@ func (f *Fake) History(_ context.Context, service string) (list []status.Operati
 	list = slices.DeleteFunc(list, func(op status.Operation) bool { return service != "" && op.Service != service })
 	slices.SortStableFunc(list, func(a, b status.Operation) int { return a.Ended.Compare(b.Ended) })
 	return list, nil
-}
-
-// Logs is server.Journal's.
-func (f *Fake) Logs(ctx context.Context, name string, lines int, follow bool, write func([]byte) error) error {
-	all := slices.Collect(strings.Lines(f.Log[name]))
-	for _, line := range all[max(0, len(all)-lines):] {
-		if err := write([]byte(line)); err != nil {
-			return err
-		}
-	}
-	if follow {
-		<-ctx.Done()
-		return ctx.Err()
-	}
-	return nil
 }
 
 // Apply is server.Whole's.
