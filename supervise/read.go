@@ -26,6 +26,7 @@ type readable struct {
 // until now.
 func (s *Supervisor) readable(ctx context.Context, q *status.LogQuery) (r readable, err error) {
 	var runs []logs.Key
+	r.tails = map[string][]byte{}
 	if e := s.call(ctx, func() {
 		for _, name := range q.Services {
 			svc := s.services[name]
@@ -38,16 +39,13 @@ func (s *Supervisor) readable(ctx context.Context, q *status.LogQuery) (r readab
 			case isFile:
 				r.sources = append(r.sources, logs.Source{Service: name, File: file, From: q.From[name]})
 			case ok && !q.Follow:
-				if r.tails == nil {
-					r.tails = map[string][]byte{}
-				}
 				r.tails[name] = kept.Tail(name)
-			case q.Some && err == nil:
+			default:
 				err = problem(409, 1, name, "its output goes to gsv's stdout and is not kept")
+				if !q.Some {
+					return
+				}
 				continue
-			case !q.Some:
-				err = problem(409, 1, name, "its output goes to gsv's stdout and is not kept")
-				return
 			}
 			for gen := range svc.runs {
 				runs = append(runs, logs.Key{Name: name, Gen: gen})
@@ -56,7 +54,7 @@ func (s *Supervisor) readable(ctx context.Context, q *status.LogQuery) (r readab
 	}); e != nil {
 		return r, e
 	}
-	if err != nil && len(r.sources)+len(r.tails) == 0 || err != nil && !q.Some {
+	if err != nil && (!q.Some || len(r.sources)+len(r.tails) == 0) {
 		return r, err
 	}
 	for name, from := range q.From {
@@ -119,8 +117,7 @@ func (s *Supervisor) LogLines(ctx context.Context, q status.LogQuery, each func(
 
 func (s *Supervisor) logLines(ctx context.Context, r readable, q status.LogQuery, each func(*status.LogLine) error) error {
 	for _, name := range q.Services {
-		text := r.tails[name]
-		if err := tailLines(name, text, &q, each); err != nil {
+		if err := tailLines(name, r.tails[name], &q, each); err != nil {
 			return err
 		}
 	}
