@@ -33,9 +33,13 @@ type back struct {
 // first, and with their text, of which it may be the first MiB, valid until each
 // returns.
 func (v *volume) back(ctx context.Context, from, to int64, each func(off int64, text []byte) (on bool, err error)) error {
+	if from >= to {
+		return nil
+	}
 	b := back{v: v, ctx: ctx, each: each, pos: to, end: to}
-	block := make([]byte, 64<<10)
-	for on := true; on && b.pos > from; {
+	block := make([]byte, min(64<<10, max(0, to-from)))
+	on := true
+	for on && b.pos > from {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -61,11 +65,11 @@ func (v *volume) back(ctx context.Context, from, to int64, each func(off int64, 
 			}
 		}
 	}
-	if b.pos == from && from < b.end {
-		_, err := b.tell(from)
-		return err
+	if !on || from == b.end {
+		return nil
 	}
-	return nil
+	_, err := b.tell(from)
+	return err
 }
 
 // tell tells the line from begin to b.end, which is several where other runs begin.

@@ -327,3 +327,38 @@ func TestFollowFromCursor(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// Others have cut the log short: what its index said before is forgotten.
+func TestFollowCutShort(t *testing.T) {
+	dir := logDir(t)
+	makeLog(t, dir, "web", wrote{0, 1, "one\n"}, wrote{100, 2, "two\n"}, wrote{200, 3, "three\n"})
+	web := of(dir, "web")
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var got []string
+	err := Read(ctx, []Source{web}, Query{Lines: 3, Follow: true}, func(l *Line) error {
+		switch {
+		case l == nil && len(got) == 3:
+			for _, path := range []string{web.File.Path(), filepath.Join(dir, indexDir, "web")} {
+				size := int64(0)
+				if path != web.File.Path() {
+					size = indexHeader
+				}
+				if err := os.Truncate(path, size); err != nil {
+					t.Fatal(err)
+				}
+			}
+			makeLog(t, dir, "web", wrote{900, 9, "new\n"})
+			web.File.nudge()
+		case l == nil || l.Mark:
+		default:
+			if got = append(got, fmt.Sprint(l.Time.Sub(start).Milliseconds(), " ", l.Gen, " ", string(l.Text))); len(got) == 4 {
+				stop()
+			}
+		}
+		return nil
+	})
+	if err != context.Canceled || !slices.Equal(got, []string{"0 1 one", "100 2 two", "200 3 three", "900 9 new"}) {
+		t.Errorf("%q, %v", got, err)
+	}
+}

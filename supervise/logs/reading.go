@@ -227,6 +227,7 @@ func (r *reading) read(p []byte) (int, error) {
 func (r *reading) turn() error {
 	if r.last() && r.short() {
 		r.off = 0
+		r.vol.times.forget()
 		return nil
 	}
 	if r.last() { // it has been moved away

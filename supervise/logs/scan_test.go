@@ -125,6 +125,26 @@ func TestRaw(t *testing.T) {
 	}
 }
 
+// It stops reading where it has found what was asked for.
+func TestBackStops(t *testing.T) {
+	dir := made(t)
+	v, err := openCurrent(dir, "web")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.close()
+	for n := 1; n <= 4; n++ {
+		told := 0
+		err := v.back(t.Context(), 0, v.size, func(int64, []byte) (bool, error) {
+			told++
+			return told < n, nil
+		})
+		if err != nil || told != n {
+			t.Errorf("told %d lines of %d: %v", told, n, err)
+		}
+	}
+}
+
 // A file that no index speaks of was written when its name, or its time, says.
 func TestReadWithoutIndex(t *testing.T) {
 	dir := made(t)

@@ -31,6 +31,10 @@ type times struct {
 	first  int64   // the position in the index of what window was made of
 	last   int64   // and that behind it
 	window []entry // without those that were replaced
+
+	// The last span that was told, where another entry follows it.
+	told   entry
+	toldTo int64
 }
 
 // openTimes opens the index of a log file in dir. Where check is set it must be
@@ -68,6 +72,9 @@ func (t *times) span(off int64) (e entry, end int64, known bool) {
 	if t.f == nil {
 		return entry{}, noEnd, false
 	}
+	if off >= t.told.off && off < t.toldTo {
+		return t.told, t.toldTo, true
+	}
 	if n := len(t.window); n == 0 || t.first > 0 && off < t.window[0].off || off >= t.window[n-1].off {
 		if t.look(); len(t.window) == 0 || off < t.window[0].off || t.last < t.count {
 			t.load(off)
@@ -82,8 +89,14 @@ func (t *times) span(off int64) (e entry, end int64, known bool) {
 	if i < 0 {
 		return entry{}, end, false
 	}
+	if end != noEnd {
+		t.told, t.toldTo = t.window[i], end
+	}
 	return t.window[i], end, true
 }
+
+// forget has the index read anew: others have cut the log short.
+func (t *times) forget() { t.window, t.toldTo = t.window[:0], 0 }
 
 // load takes that part of the index into memory which is about what is around off.
 func (t *times) load(off int64) {
@@ -102,7 +115,7 @@ func (t *times) look() {
 		count = max(0, (info.Size()-indexHeader)/indexEntry)
 	}
 	if count < t.count {
-		t.window = t.window[:0]
+		t.forget()
 	}
 	t.count = count
 }
