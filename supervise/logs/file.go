@@ -33,6 +33,7 @@ type File struct {
 	// The loop's own:
 	fd      int    // -1: not open
 	service string // whose it is
+	wanted  bool   // an entry for the next byte
 	index   index
 	runs    []*run
 	gap     int64     // bytes dropped since the last that was written
@@ -62,8 +63,8 @@ func NewFileAt(path string) *File {
 // Set gives the File a Policy, which counts from the next byte on.
 func (f *File) Set(p Policy) { f.policy.Store(&p) }
 
-// Mark has the index tell the bytes that come from now on from those before:
-// of both it is known on which side they are.
+// Mark has the index tell the bytes that come from now on from those before: they
+// have an entry of a time that is not before this call.
 func (f *File) Mark() { f.marked.Store(true) }
 
 // Path is the path of the log file, whether it exists or not.

@@ -73,8 +73,9 @@ func (r *keepRig) at(name string) string { return filepath.Join(r.dir, name) }
 // make makes files of that many bytes.
 func (r *keepRig) make(size int, names ...string) {
 	r.Helper()
-	for _, name := range names {
-		err := errors.Join(os.MkdirAll(filepath.Dir(r.at(name)), 0o700), os.WriteFile(r.at(name), bytes.Repeat([]byte("x"), size), 0o640))
+	for i, name := range names {
+		at := time.Now().Add(time.Duration(i) * time.Second) // no two of one time, as a log and what was made of it
+		err := errors.Join(os.MkdirAll(filepath.Dir(r.at(name)), 0o700), os.WriteFile(r.at(name), bytes.Repeat([]byte("x"), size), 0o640), os.Chtimes(r.at(name), at, at))
 		if err != nil {
 			r.Fatal(err)
 		}

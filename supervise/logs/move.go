@@ -86,8 +86,11 @@ func (f *File) write(r *run, s *scratch, limit int64) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	now := time.Now()
-	noted := f.marked.Load() || f.index.due(now, end, r.key.Gen)
+	if f.marked.Swap(false) {
+		f.wanted = true
+	}
+	now := time.Now() // after Mark
+	noted := f.wanted || f.index.due(now, end, r.key.Gen)
 	if noted && !stamped { // not of what is not there
 		if n, err := s.waits(r.fd); n == 0 {
 			return 0, err
@@ -145,10 +148,10 @@ func (f *File) enter(s *scratch, now time.Time, off int64, gen int) {
 	if f.index.any && off < f.index.last.off { // cut short by others
 		_ = f.index.reset()
 	}
-	marked := f.marked.Swap(false)
-	if !marked && !f.index.due(now, off, gen) {
+	if !f.wanted && !f.index.due(now, off, gen) {
 		return
 	}
+	f.wanted = false
 	// Where the disk is full, the bytes will say so.
 	_ = f.index.add(entry{now, off, gen})
 }
