@@ -16,7 +16,12 @@ func (s *Supervisor) useLog(svc *service, d *definition.Definition) {
 	l := &d.Log
 	switch l.Output {
 	case definition.Stdout:
-		svc.out, svc.err = s.stdout, s.stdout
+		if p, is := svc.out.(*logs.Printer); is {
+			p.SetFormat(formatOf(l))
+		} else {
+			p = s.stdout.As(formatOf(l))
+			svc.out, svc.err = p, p.Stderr()
+		}
 	case definition.Discard:
 		svc.out, svc.err = logs.Nowhere, logs.Nowhere
 	case definition.File:
@@ -62,6 +67,17 @@ func (s *Supervisor) logFile(path string, p logs.Policy) *logs.File {
 	}
 	f.Set(p)
 	return f
+}
+
+func formatOf(l *definition.Log) logs.Format {
+	switch l.Format {
+	case definition.JSON:
+		return logs.JSON
+	case definition.Raw:
+		return logs.Raw
+	case definition.Prefix:
+	}
+	return logs.Prefix
 }
 
 func policyOfLog(l *definition.Log) logs.Policy {

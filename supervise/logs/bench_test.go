@@ -13,6 +13,10 @@ import (
 
 // benchRig is a Pump, and a File or Lines for each service.
 func benchRig(b *testing.B, services int, lines bool, watched ...func(Key, []byte)) (children []*os.File, finish func()) {
+	return benchRigAs(b, services, lines, Prefix, watched...)
+}
+
+func benchRigAs(b *testing.B, services int, lines bool, format Format, watched ...func(Key, []byte)) (children []*os.File, finish func()) {
 	logs := b.TempDir()
 	drained := make(chan Key, services)
 	p, err := NewPump(Options{
@@ -44,7 +48,7 @@ func benchRig(b *testing.B, services int, lines bool, watched ...func(Key, []byt
 		}
 		var sink Sink = NewFile(logs, key.Name)
 		if lines {
-			sink = out
+			sink = out.As(format)
 		}
 		if err := p.Add(key, reader, sink); err != nil {
 			b.Fatal(err)
@@ -175,5 +179,23 @@ func BenchmarkTail(b *testing.B) {
 		if _, err := Tail(file.Path(), 20); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// BenchmarkFormats: what a line costs the Pump in each.
+func BenchmarkFormats(b *testing.B) {
+	write := bytes.Repeat([]byte(strings.Repeat("x", 119)+"\n"), 546)
+	for name, format := range map[string]Format{"prefix": Prefix, "json": JSON, "raw": Raw} {
+		b.Run(name, func(b *testing.B) {
+			children, finish := benchRigAs(b, 1, true, format)
+			b.SetBytes(int64(len(write)))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := children[0].Write(write); err != nil {
+					b.Fatal(err)
+				}
+			}
+			finish()
+		})
 	}
 }

@@ -1,8 +1,9 @@
 // Package logs takes what services write to the place where operators read it.
 //
 // Every run of a service writes into a pipe of its own (Make). One Pump reads
-// all of them and moves the bytes to a Sink: a File, LOG-DIR/NAME.log, or
-// Lines, gsv's own standard output with the service's name before each line.
+// all of them and moves the bytes to a Sink: a File, LOG-DIR/NAME.log, or a
+// Printer of the Lines that is gsv's own standard output, which writes lines with
+// the service's name before them, as JSON, or as they are.
 //
 // What is promised:
 //
@@ -13,13 +14,15 @@
 //     new one from the service.
 //   - splice(2) moves bytes from pipe to File in one system call, so a SIGKILL
 //     of the supervisor falls before or after it: nothing is lost, doubled or
-//     torn. With Lines, whose bytes are changed on their way, such a death can
+//     torn. With a Printer, whose bytes are changed on their way, such a death can
 //     double the lines of one round, but loses none.
 //   - A log file that cannot be written (full disk, no permission) blocks no
 //     service: output is dropped, counted, reported, and marked in the file.
 //   - A slow standard output blocks the services that write there, nothing else.
 //   - A service that is silent has no file, no buffer and no goroutine, and
 //     costs no wake-up.
+//   - On a terminal no service's output can do anything but be read. To files and
+//     pipes bytes go as they are.
 //   - gsv writes only to files that are its own. See CheckDir for what is
 //     refused.
 //

@@ -21,7 +21,10 @@ func pumpProcess(args []string) {
 	file.Set(killPolicy[args[2]])
 	var sink Sink = file
 	if err == nil && args[2] == "lines" {
-		sink, err = NewLines(os.Stdout)
+		var out *Lines
+		if out, err = NewLines(os.Stdout); err == nil {
+			sink = out.As(Prefix)
+		}
 	}
 	key := Key{Name: "web", Gen: 1}
 	if err == nil {
@@ -126,9 +129,11 @@ func killPumps(t *testing.T, mode string, kills int) {
 	file.Set(killPolicy[mode])
 	var sink Sink = file
 	if mode == "lines" {
-		if sink, err = NewLines(out); err != nil {
+		lines, err := NewLines(out)
+		if err != nil {
 			t.Fatal(err)
 		}
+		sink = lines.As(Prefix)
 	}
 	if err := p.Add(key, reader, sink); err != nil {
 		t.Fatal(err)

@@ -81,7 +81,7 @@ func TestLines(t *testing.T) {
 			r := newRig(t)
 			out := newOutput(t)
 			key := Key{Name: "web", Gen: 1}
-			child := r.run(key, out.Lines)
+			child := r.run(key, out.As(Prefix))
 			for _, s := range tt.writes {
 				r.write(child, s)
 				r.sync(key)
@@ -104,7 +104,7 @@ func TestLinesPartOutlivesThePump(t *testing.T) {
 	key := Key{Name: "web", Gen: 1}
 	out := newOutput(t)
 	child, reader := r.make(key)
-	if err := r.Add(key, reader, out.Lines); err != nil {
+	if err := r.Add(key, reader, out.As(Prefix)); err != nil {
 		t.Fatal(err)
 	}
 	r.write(child, "one\nt")
@@ -119,7 +119,7 @@ func TestLinesPartOutlivesThePump(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	if err := p.Add(key, reader, out.Lines); err != nil {
+	if err := p.Add(key, reader, out.As(Prefix)); err != nil {
 		t.Fatal(err)
 	}
 	r.write(child, "o\nthree\n")
@@ -137,7 +137,7 @@ func TestLinesAreNotMixed(t *testing.T) {
 	const services, lines = 8, 200
 	for i := range services {
 		key := Key{Name: fmt.Sprint("s", i), Gen: 1}
-		child := r.run(key, out.Lines)
+		child := r.run(key, out.As(Prefix))
 		go func() {
 			defer child.Close()
 			for n := range lines {
@@ -171,7 +171,7 @@ func TestSlowOutput(t *testing.T) {
 	if _, err := unix.FcntlInt(out.w.Fd(), unix.F_SETPIPE_SZ, 4096); err != nil {
 		t.Fatal(err)
 	}
-	child := r.run(Key{Name: "loud", Gen: 1}, out.Lines)
+	child := r.run(Key{Name: "loud", Gen: 1}, out.As(Prefix))
 	const lines = 3000
 	written := make(chan error, 1)
 	go func() {
@@ -205,7 +205,7 @@ func TestSlowOutput(t *testing.T) {
 func TestCloseWithBlockedOutput(t *testing.T) {
 	r := newRig(t)
 	out := newPipeOutput(t)
-	child := r.run(Key{Name: "loud", Gen: 1}, out.Lines)
+	child := r.run(Key{Name: "loud", Gen: 1}, out.As(Prefix))
 	r.write(child, strings.Repeat("0123456\n", 8192)) // with its prefixes more than a pipe holds
 	if _, err := out.r.Read(make([]byte, 1)); err != nil {
 		t.Fatal(err)
@@ -218,7 +218,7 @@ func TestCloseWithBlockedOutput(t *testing.T) {
 func TestOutputGone(t *testing.T) {
 	r := newRig(t)
 	out := newPipeOutput(t)
-	child := r.run(Key{Name: "web", Gen: 1}, out.Lines)
+	child := r.run(Key{Name: "web", Gen: 1}, out.As(Prefix))
 	out.r.Close()
 	for range 5000 {
 		r.write(child, "nobody will read this, and nobody waits for that\n")
@@ -241,7 +241,7 @@ func TestNonBlockingOutput(t *testing.T) {
 	if err := unix.SetNonblock(int(out.w.Fd()), true); err != nil {
 		t.Fatal(err)
 	}
-	child := r.run(Key{Name: "web", Gen: 1}, out.Lines)
+	child := r.run(Key{Name: "web", Gen: 1}, out.As(Prefix))
 	for range 20000 {
 		r.write(child, "0123456789 0123456789 0123456789\n")
 	}
@@ -252,36 +252,31 @@ func TestNonBlockingOutput(t *testing.T) {
 	}
 }
 
-// FuzzLines: however a text is cut into writes, the same lines come out.
+// FuzzLines: however a text is cut into writes, the same lines come out, in each
+// format.
 func FuzzLines(f *testing.F) {
-	f.Add([]byte("one\ntwo\n\nthree"), uint8(3), uint16(7))
-	f.Add([]byte("\n\n\x00"), uint8(1), uint16(30000))
-	f.Add([]byte("x"), uint8(1), uint16(65535))
-	f.Fuzz(func(t *testing.T, text []byte, size uint8, times uint16) {
+	f.Add([]byte("one\ntwo\n\nthree"), uint8(3), uint16(7), uint8(0))
+	f.Add([]byte("\n\n\x00"), uint8(1), uint16(30000), uint8(1))
+	f.Add([]byte("x"), uint8(1), uint16(65535), uint8(2))
+	f.Add([]byte("0123456789\xff世界"), uint8(255), uint16(12345), uint8(1))
+	f.Fuzz(func(t *testing.T, text []byte, size uint8, times uint16, as uint8) {
 		text = bytes.Repeat(text, int(times)%2000)
 		if len(text) > 300<<10 {
 			t.Skip("long enough")
 		}
-		var want bytes.Buffer
-		for line := range bytes.Lines(text) {
-			line = bytes.TrimSuffix(line, []byte{10})
-			mark := ""
-			for len(line) > maxLine {
-				fmt.Fprintf(&want, "web | %s%s…\n", mark, line[:maxLine])
-				line, mark = line[maxLine:], "…"
-			}
-			fmt.Fprintf(&want, "web | %s%s\n", mark, line)
-		}
+		format := Format(as % 3)
+		want := lined(text)
 		dir := t.TempDir()
 		file, err := os.Create(filepath.Join(dir, "out"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer file.Close()
-		lines, err := NewLines(file)
+		out, err := NewLines(file)
 		if err != nil {
 			t.Fatal(err)
 		}
+		lines := out.As(format)
 		key := Key{Name: "web", Gen: 1}
 		child, reader, err := Make(key, -1)
 		if err != nil {
@@ -311,8 +306,50 @@ func FuzzLines(f *testing.F) {
 		}
 		lines.finish(r, s)
 		got, err := os.ReadFile(file.Name())
-		if err != nil || !bytes.Equal(got, want.Bytes()) {
-			t.Fatalf("%q\nwant %q, %v", clip(got), clip(want.Bytes()), err)
+		if got = unformat(t, format, got); err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("%q\nwant %q, %v", clip(got), clip(want), err)
 		}
 	})
+}
+
+// lined is text whose last line has an end.
+func lined(text []byte) []byte {
+	if len(text) == 0 || text[len(text)-1] == '\n' {
+		return bytes.Clone(text)
+	}
+	return append(bytes.Clone(text), '\n')
+}
+
+// unformat is what was written by web for this to come out.
+func unformat(t *testing.T, format Format, out []byte) []byte {
+	if format == Raw {
+		return out
+	}
+	var text []byte
+	goesOn := false
+	for line := range bytes.Lines(out) {
+		line = line[:len(line)-1]
+		ended := true
+		if format == JSON {
+			o := parseObject(t, string(line))
+			text = append(text, o.text()...)
+			ended = !o.Cut
+		} else {
+			rest, ok := bytes.CutPrefix(line, []byte("web | "))
+			if !ok {
+				t.Fatalf("no prefix: %q", clip(line))
+			}
+			if goesOn {
+				rest = bytes.TrimPrefix(rest, []byte(cutMark))
+			}
+			if len(rest) == maxLine+len(cutMark) {
+				rest, ended = rest[:maxLine], false
+			}
+			text = append(text, rest...)
+		}
+		if goesOn = !ended; ended {
+			text = append(text, '\n')
+		}
+	}
+	return text
 }

@@ -89,7 +89,7 @@ func TestLinesWithoutDir(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := p.Add(key, reader, out.Lines); err != nil {
+		if err := p.Add(key, reader, out.As(Prefix)); err != nil {
 			t.Fatal(err)
 		}
 		reader.Close()

@@ -81,7 +81,7 @@ func TestReaderThatBlocks(t *testing.T) {
 	key, lined := Key{Name: "web", Gen: 1}, Key{Name: "app", Gen: 1}
 	file := NewFile(r.logs, "web")
 	children := map[Key]*os.File{}
-	for key, sink := range map[Key]Sink{key: file, lined: out.Lines} {
+	for key, sink := range map[Key]Sink{key: file, lined: out.As(Prefix)} {
 		child, reader := r.make(key)
 		if err := unix.SetNonblock(int(reader.Fd()), false); err != nil {
 			t.Fatal(err)

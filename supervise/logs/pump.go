@@ -12,7 +12,7 @@ import (
 // goroutine that reads nothing, so they may wait; nil ones are not called.
 type Options struct {
 	// Dir is a directory of the caller's own, closed to others (0700), where a
-	// Lines keeps the begins of lines whose ends have not come, a file for each
+	// Printer keeps the begins of lines whose ends have not come, a file for each
 	// run that has one: see Tidy. "": in memory only, and the death of this
 	// process loses them.
 	Dir string
@@ -35,7 +35,7 @@ type Problem struct {
 	Note    error  // instead of all that: what else went wrong, and costs no output
 }
 
-// A Sink is where the output of runs goes: a *File or a *Lines.
+// A Sink is where the output of runs goes: a *File or a *Printer.
 type Sink interface {
 	// drain moves about limit bytes of r's pipe at most. end: nobody can
 	// write there any more, or it cannot be read.
@@ -49,7 +49,7 @@ type Sink interface {
 // A run is one pipe being read. It belongs to the loop that reads it.
 type run struct {
 	key     Key
-	path    string // Lines: of the file that keeps part, see partPath
+	path    string // Printer: of the file that keeps part, see partPath
 	fd      int    // own descriptor, of a description that others have too
 	serial  int32  // tells an event of this run from one of an earlier user of fd
 	sink    Sink
@@ -59,8 +59,8 @@ type run struct {
 	grown   bool   // the pipe has been given its full size, or may not have it
 	room    int64  // bytes that the pipe can hold, as far as is known
 	parked  bool   // not looked at: its sink cannot be written
-	part    []byte // Lines: the begin of a line whose end has not come
-	cut     bool   // Lines: part continues a line that was too long
+	part    []byte // Printer: the begin of a line whose end has not come
+	cut     bool   // Printer: part continues a line that was too long
 	tap     *tap   // nil: none
 	watch   *watch // nil: none
 	spill   *spill // File, with timestamps: what is on its way; nil: none
@@ -128,7 +128,7 @@ func (p *Pump) add(key Key, reader *os.File, sink Sink) error {
 		return fmt.Errorf("run %d is being read already", key.Gen)
 	}
 	l := p.files
-	if _, ok := sink.(*Lines); ok {
+	if _, ok := sink.(*Printer); ok {
 		if p.lines == nil {
 			var err error
 			if p.lines, err = startLoop(p); err != nil {
@@ -156,7 +156,7 @@ var ErrClosed = errors.New("the log pump is closed")
 
 // Sync returns when all that was in the pipe of a run when it was called has
 // been written (the last line, if its end has not come, waits for it in a
-// Lines), or ctx ends. A run that is not being read has nothing to wait for.
+// Printer), or ctx ends. A run that is not being read has nothing to wait for.
 func (p *Pump) Sync(ctx context.Context, key Key) error {
 	return p.do(ctx, key, (*loop).sync)
 }

@@ -86,7 +86,7 @@ func TestPacketsAreNotCut(t *testing.T) {
 	key, lined := Key{Name: "web", Gen: 1}, Key{Name: "app", Gen: 1}
 	file := NewFile(r.logs, "web")
 	var want strings.Builder
-	for key, child := range map[Key]*os.File{key: r.run(key, file), lined: r.run(lined, out.Lines)} {
+	for key, child := range map[Key]*os.File{key: r.run(key, file), lined: r.run(lined, out.As(Prefix))} {
 		if _, err := unix.FcntlInt(child.Fd(), unix.F_SETFL, unix.O_DIRECT); err != nil {
 			t.Fatal(err)
 		}
@@ -193,7 +193,7 @@ func TestReleaseEndsTheLastLine(t *testing.T) {
 	r := newRig(t)
 	out := newOutput(t)
 	key := Key{Name: "web", Gen: 1}
-	child := r.run(key, out.Lines)
+	child := r.run(key, out.As(Prefix))
 	r.write(child, "last ")
 	r.sync(key)
 	r.write(child, "words")
@@ -310,7 +310,7 @@ func TestNothingIsLeftOpen(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var sink Sink = out.Lines
+		var sink Sink = out.As(Prefix)
 		if i%2 == 0 {
 			sink = NewFile(dir, key.Name)
 		}

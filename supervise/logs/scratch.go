@@ -2,6 +2,7 @@ package logs
 
 import (
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,7 +18,8 @@ type scratch struct {
 	// For peek; made at its first use.
 	buf  []byte
 	pipe [2]int
-	out  []byte // what is to be written, where it is not what was read
+	out  []byte    // what is to be written, where it is not what was read
+	at   time.Time // Printer: when the bytes that are looked at were read
 }
 
 func newScratch(l *loop) (*scratch, error) {

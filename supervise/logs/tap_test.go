@@ -45,7 +45,7 @@ func sinks(t *testing.T, test func(r *rig, sink Sink)) {
 	t.Run("lines", func(t *testing.T) {
 		o := newOutput(t)
 		t.Cleanup(o.close)
-		test(newRig(t), o.Lines)
+		test(newRig(t), o.As(Prefix))
 	})
 }
 
