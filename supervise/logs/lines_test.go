@@ -253,7 +253,7 @@ func TestNonBlockingOutput(t *testing.T) {
 }
 
 // FuzzLines: however a text is cut into writes, the same lines come out, in each
-// format.
+// format, and are kept.
 func FuzzLines(f *testing.F) {
 	f.Add([]byte("one\ntwo\n\nthree"), uint8(3), uint16(7), uint8(0))
 	f.Add([]byte("\n\n\x00"), uint8(1), uint16(30000), uint8(1))
@@ -308,6 +308,10 @@ func FuzzLines(f *testing.F) {
 		got, err := os.ReadFile(file.Name())
 		if got = unformat(t, format, got); err != nil || !bytes.Equal(got, want) {
 			t.Fatalf("%q\nwant %q, %v", clip(got), clip(want), err)
+		}
+		kept, _ := lines.Attempt(1, -1)
+		if most := want[max(0, len(want)-tailSize):]; !bytes.HasSuffix(want, kept) || len(kept) < len(most)-bytes.IndexByte(most, '\n')-1 {
+			t.Fatalf("%d bytes kept of %d", len(kept), len(want))
 		}
 	})
 }

@@ -40,17 +40,19 @@ const (
 	Raw
 )
 
-// A Printer is the sink of one service's runs that writes to a Lines.
+// A Printer is the sink of one service's runs that writes to a Lines, and keeps
+// the last 64 KiB of what they wrote.
 type Printer struct {
 	w      *Lines
 	stream string
 	format *atomic.Uint32
+	tail   *tail
 }
 
 // As returns the sink of a service. Printers of one Lines never tear each
 // other's lines, whatever their formats.
 func (w *Lines) As(format Format) *Printer {
-	p := &Printer{w: w, stream: "stdout", format: new(atomic.Uint32)}
+	p := &Printer{w: w, stream: "stdout", format: new(atomic.Uint32), tail: &tail{}}
 	p.SetFormat(format)
 	return p
 }
@@ -83,6 +85,7 @@ func (p *Printer) attach(r *run, _ *scratch) {
 	b, err := os.ReadFile(r.path)
 	if err == nil && len(b) > 0 {
 		r.part = b[:min(len(b), maxRaw+maxLine)]
+		p.tail.begin(r.key.Gen, r.part)
 	}
 }
 
@@ -132,7 +135,9 @@ func (p *Printer) take(r *run, s *scratch, b []byte) bool {
 	}
 	if whole > 0 {
 		had := len(r.part) > 0
+		p.tail.add(s.at, r.key.Gen, r.part[r.told:], b[:whole]) // also while nobody reads what is printed
 		p.print(r, s, b[:whole])
+		r.told = len(r.part)
 		if had {
 			_ = os.Remove(r.path)
 		}
@@ -165,6 +170,7 @@ func (p *Printer) keep(r *run, s *scratch, rest []byte) bool {
 		unix.Close(fd)
 	}
 	r.part = append(r.part, rest...)
+	p.tail.begin(r.key.Gen, r.part[r.told:])
 	n, err := s.discard(r.fd, left)
 	return n == left || err == nil || err == unix.EAGAIN
 }
@@ -254,6 +260,10 @@ func (p *Printer) line(r *run, s *scratch, format Format, line []byte, cut bool)
 // finish ends the last line of a run.
 func (p *Printer) finish(r *run, s *scratch) {
 	s.at = time.Now()
+	if part := r.part[r.told:]; len(part) > 0 {
+		p.tail.add(s.at, r.key.Gen, part)
+	}
+	p.tail.finish(r.key.Gen)
 	format := p.as()
 	switch {
 	case len(r.part) == 0:
@@ -266,6 +276,7 @@ func (p *Printer) finish(r *run, s *scratch) {
 		p.flush(r, s)
 		r.part = nil
 	}
+	r.told = 0
 	if p.w.open && p.w.last == r.key {
 		p.w.write(r, s, []byte("\n"), true)
 	}

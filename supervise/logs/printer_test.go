@@ -102,6 +102,9 @@ func TestJSONTellsTheStream(t *testing.T) {
 	if o := parseObject(t, out.text()); o.Stream != "stderr" || o.Line != "cannot bind" {
 		t.Errorf("%+v", o)
 	}
+	if got, _ := p.Attempt(1, -1); string(got) != "cannot bind\n" {
+		t.Errorf("kept: %q", got)
+	}
 }
 
 func TestRawFormat(t *testing.T) {

@@ -60,6 +60,7 @@ type run struct {
 	room    int64  // bytes that the pipe can hold, as far as is known
 	parked  bool   // not looked at: its sink cannot be written
 	part    []byte // Printer: the begin of a line whose end has not come
+	told    int    // Printer: how much of part is in its tail
 	cut     bool   // Printer: part continues a line that was too long
 	tap     *tap   // nil: none
 	watch   *watch // nil: none
