@@ -18,8 +18,8 @@
 //     double the lines of one round, but loses none.
 //   - A log file that cannot be written (full disk, no permission) blocks no
 //     service: output is dropped, counted, reported, and marked in the file.
-//   - A slow standard output blocks the services that write there, nothing else.
-//     The last 64 KiB of each are kept in memory.
+//   - A slow standard output blocks the services that write there, nothing else,
+//     and is reported. The last 64 KiB of each are kept in memory.
 //   - A service that is silent has no file, no buffer and no goroutine, and
 //     costs no wake-up.
 //   - On a terminal no service's output can do anything but be read. To files and

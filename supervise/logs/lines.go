@@ -13,12 +13,13 @@ import (
 // output: whole lines, never two mixed. As gives the sink of one service.
 //
 // When its reader is slow, the services wait. When it cannot be written (its
-// reader has gone), output is dropped: see Problem. What goes to a
+// reader has gone), output is dropped. See Problem for both. What goes to a
 // terminal is made harmless, to anything else bytes go as they are.
 type Lines struct {
 	out    *os.File
 	fd     int
 	screen bool // a terminal
+	wait   patience
 
 	// The loop's own:
 	gap  int64 // bytes dropped since the last that was written
@@ -58,7 +59,9 @@ func (w *Lines) write(r *run, s *scratch, b []byte, goesOn bool) {
 		ended = 1
 	}
 	w.last = r.key
+	w.wait.begin(s.p)
 	left := w.put(s, b)
+	w.wait.end()
 	w.gap += int64(min(left, len(b)-ended))
 }
 

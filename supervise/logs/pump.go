@@ -21,7 +21,8 @@ type Options struct {
 	// be long after the run has ended, where something it left behind writes
 	// on, and before, where the service closed its output.
 	Drained func(Key)
-	// Problem is told when output cannot be written, and when it can again.
+	// Problem is told when output cannot be written, or a Lines is read slowly,
+	// and when that is over.
 	Problem func(Problem)
 }
 
@@ -31,7 +32,8 @@ type Problem struct {
 	Name    string // the service; "" for all that write to a Lines
 	Err     error  // why; nil: written again
 	Dropped int64  // bytes lost; 0 when it begins
-	Waits   bool   // nothing is dropped: the service waits
+	Waits   bool   // nothing is dropped: the service waits until it can be written
+	Slow    bool   // nothing is dropped: who writes waits, for a reader that is slow
 	Note    error  // instead of all that: what else went wrong, and costs no output
 }
 
