@@ -126,7 +126,7 @@ func (s *Supervisor) account(svc *service, op *operation, f lifecycle.Finish) {
 	if f.Scaled != nil && f.Scaled.Sent {
 		mark = svc.mark
 	}
-	file, _ := svc.out.(*logs.File)
+	out := s.kept(svc)
 	d, pid, from := svc.def, op.Pid, svc.runOrigin()
 	if lines == 0 && (d.Preset == "none" || pid == 0) {
 		s.ended(op)
@@ -138,8 +138,8 @@ func (s *Supervisor) account(svc *service, op *operation, f lifecycle.Finish) {
 		read := make(chan func(), 2)
 		go func() {
 			var shown []string
-			if lines > 0 && file != nil {
-				shown = s.attemptLines(file, logs.Key{Name: svc.name, Gen: attempt}, mark, lines)
+			if lines > 0 && out != nil {
+				shown = s.attemptLines(out, logs.Key{Name: svc.name, Gen: attempt}, mark, lines)
 			}
 			read <- func() { text = shown }
 		}()

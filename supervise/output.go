@@ -18,16 +18,35 @@ const (
 	andMore    = "(and more: see its log)"
 )
 
+// A kept is what is kept of a service's output: its log file, or the last of
+// what went to gsv's stdout. Its methods may take long.
+type kept interface {
+	Attempt(gen, n int) ([]byte, error)
+	Mark() int64 // for Since, of what is written from now on; -1: not known
+	Since(mark int64, n int) ([]byte, error)
+	Grown() (grown <-chan struct{}, stop func())
+	Read(ctx context.Context, n int, follow bool, each func([]byte) error) error
+}
+
+// kept is what is kept of the output of a service; nil: nothing is.
+func (s *Supervisor) kept(svc *service) kept {
+	if svc.name == s.opts.Direct {
+		return nil // it has gsv's own stdout
+	}
+	r, _ := svc.out.(kept)
+	return r
+}
+
 // attemptLines are the last n lines that a run wrote since mark, where that is
 // not -1. It may take long.
-func (s *Supervisor) attemptLines(file *logs.File, key logs.Key, mark int64, n int) []string {
+func (s *Supervisor) attemptLines(out kept, key logs.Key, mark int64, n int) []string {
 	ctx, cancel := context.WithTimeout(context.Background(), syncTime)
 	defer cancel()
 	s.pump.Sync(ctx, key)
 	if mark < 0 {
-		return attempt(file, key.Gen, n)
+		return attempt(out, key.Gen, n)
 	}
-	text, err := logs.Since(file.Path(), mark, -1)
+	text, err := out.Since(mark, -1)
 	if err != nil {
 		return []string{"(its log cannot be read: " + err.Error() + ")"}
 	}
@@ -37,8 +56,8 @@ func (s *Supervisor) attemptLines(file *logs.File, key logs.Key, mark int64, n i
 // attempt is what run gen wrote: of a oneshot the begin, for its output is what
 // it was run for, of others what names the cause of a failure. What a run beside
 // it wrote meanwhile, such as its access log, is among it.
-func attempt(file *logs.File, gen, n int) []string {
-	text, err := file.Attempt(gen, -1)
+func attempt(out kept, gen, n int) []string {
+	text, err := out.Attempt(gen, -1)
 	if err != nil {
 		return []string{"(its log cannot be read: " + err.Error() + ")"}
 	}
@@ -74,16 +93,15 @@ func full(lines []string) bool { return len(lines) > 0 && lines[len(lines)-1] ==
 
 // stream makes what a oneshot writes part of its operation while it runs.
 func (s *Supervisor) stream(svc *service, op *operation) {
-	file, ok := svc.out.(*logs.File)
-	live := svc.state.Live()
-	if !ok || live == nil || op.Done() {
+	out, live := s.kept(svc), svc.state.Live()
+	if out == nil || live == nil || op.Done() {
 		return
 	}
 	gen := live.Gen
 	ctx, cancel := context.WithCancel(context.Background())
 	op.unwatch = cancel
 	go func() {
-		grown, stop := file.Grown()
+		grown, stop := out.Grown()
 		defer stop()
 		for {
 			select {
@@ -93,7 +111,7 @@ func (s *Supervisor) stream(svc *service, op *operation) {
 			case <-s.done:
 				return
 			}
-			lines := attempt(file, gen, oneshotLines)
+			lines := attempt(out, gen, oneshotLines)
 			s.report(func() {
 				if ctx.Err() == nil {
 					op.Log = lines

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"regexp"
 	"strings"
@@ -29,7 +28,7 @@ const handlersWait = 5 * time.Second
 // then counts them as late as can be before the signal.
 func (s *Supervisor) survey(svc *service, e lifecycle.Survey) {
 	d, pid, began := svc.def, svc.pid(), svc.state.Live().Since
-	file, _ := svc.out.(*logs.File)
+	out := s.kept(svc)
 	key := svc.logKey(e.Gen)
 	method := lifecycle.InPlace
 	if rl := svc.state.Reload; rl != nil {
@@ -43,7 +42,7 @@ func (s *Supervisor) survey(svc *service, e lifecycle.Survey) {
 			ev = surveyScale(d, pid, e.Scale)
 		}
 		ev.Op = e.Op
-		mark, image, release := s.logMark(file, key), "", ""
+		mark, image, release := s.logMark(out, key), "", ""
 		if !d.Workers.Solo.IsZero() {
 			image = procfs.Image(pid)
 		}
@@ -220,30 +219,22 @@ func uncaught(pid int, sig syscall.Signal, began time.Time) string {
 	}
 }
 
-// logMark is where a service's log ends now: what is written from here on is of
-// the reload that begins. -1: not known.
-func (s *Supervisor) logMark(file *logs.File, key logs.Key) int64 {
-	if file == nil {
+// logMark is where what is kept of a service's output ends now: what is written
+// from here on is of the reload that begins. -1: not known.
+func (s *Supervisor) logMark(out kept, key logs.Key) int64 {
+	if out == nil {
 		return -1
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), syncTime)
 	defer cancel()
 	s.pump.Sync(ctx, key)
-	info, err := os.Lstat(file.Path())
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return 0
-	case err != nil:
-		return -1
-	}
-	return info.Size()
+	return out.Mark()
 }
 
 // ask asks a service whose workers are as they should be whether it does its
 // work: whether its log tells otherwise, and whether it accepts connections.
 func (s *Supervisor) ask(svc *service, e lifecycle.Ask) {
-	d, file, mark := svc.def, (*logs.File)(nil), svc.mark
-	file, _ = svc.out.(*logs.File)
+	d, out, mark := svc.def, s.kept(svc), svc.mark
 	key := svc.logKey(e.Gen)
 	var try func(context.Context) error
 	if r := svc.runs[e.Gen]; r != nil {
@@ -265,7 +256,7 @@ func (s *Supervisor) ask(svc *service, e lifecycle.Ask) {
 				return
 			}
 		}
-		if line := s.complaint(d.Workers.Failure, file, key, mark); line != "" {
+		if line := s.complaint(d.Workers.Failure, out, key, mark); line != "" {
 			ev.Err, ev.Final = "the server says: "+line, true
 		} else if reloading != "" {
 			ev.Err = reloading
@@ -290,8 +281,8 @@ const complaintMax = 500
 
 // complaint is the line by which a server says, since mark, that the reload has
 // failed though the workers look well; "" if there is none.
-func (s *Supervisor) complaint(pattern string, file *logs.File, key logs.Key, mark int64) string {
-	if pattern == "" || file == nil || mark < 0 {
+func (s *Supervisor) complaint(pattern string, out kept, key logs.Key, mark int64) string {
+	if pattern == "" || out == nil || mark < 0 {
 		return ""
 	}
 	re, err := regexp.Compile(pattern)
@@ -301,7 +292,7 @@ func (s *Supervisor) complaint(pattern string, file *logs.File, key logs.Key, ma
 	ctx, cancel := context.WithTimeout(context.Background(), syncTime)
 	defer cancel()
 	s.pump.Sync(ctx, key)
-	text, err := logs.Since(file.Path(), mark, -1)
+	text, err := out.Since(mark, -1)
 	if err != nil {
 		return ""
 	}

@@ -176,7 +176,7 @@ func BenchmarkTail(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		if _, err := Tail(file.Path(), 20); err != nil {
+		if err := file.Raw(b.Context(), 20, false, "", func(Cursor, []byte) error { return nil }); err != nil {
 			b.Fatal(err)
 		}
 	}

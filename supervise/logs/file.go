@@ -28,12 +28,13 @@ type File struct {
 	dir, base string // of its path
 	stem      string // base without .log
 	policy    atomic.Pointer[Policy]
-	marked    atomic.Bool // the next byte wants an entry in the index
+	marked    atomic.Int64 // the next byte wants an entry of that time, in milliseconds, or later; 0: it does not
+	entered   atomic.Int64 // of the newest entry, the same
 
 	// The loop's own:
 	fd      int    // -1: not open
 	service string // whose it is
-	wanted  bool   // an entry for the next byte
+	wanted  int64  // marked, once it has been seen
 	index   index
 	runs    []*run
 	gap     int64     // bytes dropped since the last that was written
@@ -46,7 +47,6 @@ type File struct {
 	mu       sync.Mutex
 	at       identity // of what is open
 	watchers []*waiter
-	origins  [2]origin // of the newest runs, the newest first
 }
 
 // NewFile returns the File LOG-DIR/NAME.log, of the zero Policy. It touches no disk.
@@ -62,10 +62,6 @@ func NewFileAt(path string) *File {
 
 // Set gives the File a Policy, which counts from the next byte on.
 func (f *File) Set(p Policy) { f.policy.Store(&p) }
-
-// Mark has the index tell the bytes that come from now on from those before: they
-// have an entry of a time that is not before this call.
-func (f *File) Mark() { f.marked.Store(true) }
 
 // Path is the path of the log file, whether it exists or not.
 func (f *File) Path() string { return filepath.Join(f.dir, f.base) }
@@ -132,20 +128,6 @@ func (f *File) detach(r *run) {
 	if len(f.runs) == 0 {
 		f.release()
 	}
-}
-
-// An origin is where in the file the output of a run begins.
-type origin struct {
-	gen int
-	at  identity // the file; another may be at its path by now
-	off int64
-}
-
-// begin remembers the origin of a run; those of the last two are kept.
-func (f *File) begin(gen int, off int64) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.origins = [2]origin{{gen, f.at, off}, f.origins[0]}
 }
 
 // A waiter is somebody who waits for a file to grow.

@@ -86,11 +86,11 @@ func (f *File) write(r *run, s *scratch, limit int64) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if f.marked.Swap(false) {
-		f.wanted = true
+	if ms := f.marked.Swap(0); ms != 0 {
+		f.wanted = ms
 	}
 	now := time.Now() // after Mark
-	noted := f.wanted || f.index.due(now, end, r.key.Gen)
+	noted := f.wanted != 0 || f.index.due(now, end, r.key.Gen)
 	if noted && !stamped { // not of what is not there
 		if n, err := s.waits(r.fd); n == 0 {
 			return 0, err
@@ -137,6 +137,10 @@ func (f *File) look(s *scratch, now time.Time, end int64) (int64, error) {
 	return end, nil
 }
 
+// markTick is how far marks may be ahead of the clock, in milliseconds, for there
+// may be several within one.
+const markTick = 10
+
 // enter writes into the index that run gen writes at off, if that is due.
 func (f *File) enter(s *scratch, now time.Time, off int64, gen int) {
 	if f.index.f == nil && now.After(f.index.again) {
@@ -148,12 +152,18 @@ func (f *File) enter(s *scratch, now time.Time, off int64, gen int) {
 	if f.index.any && off < f.index.last.off { // cut short by others
 		_ = f.index.reset()
 	}
-	if !f.wanted && !f.index.due(now, off, gen) {
+	if f.wanted == 0 && !f.index.due(now, off, gen) {
 		return
 	}
-	f.wanted = false
+	// Not before a mark, nor before an entry that was not.
+	ms := max(now.UnixMilli(), f.wanted)
+	if last := f.entered.Load(); last > ms && last < ms+markTick {
+		ms = last
+	}
+	f.wanted = 0
+	f.entered.Store(ms)
 	// Where the disk is full, the bytes will say so.
-	_ = f.index.add(entry{now, off, gen})
+	_ = f.index.add(entry{time.UnixMilli(ms), off, gen})
 }
 
 // writeAt moves up to limit bytes to off, the end of the file.
@@ -175,17 +185,13 @@ func (f *File) writeAt(r *run, s *scratch, now time.Time, off, limit int64) (int
 		f.copying = true
 		n, err = f.copy(r, s, off, limit)
 	}
-	f.wrote(r, s, start, off, n)
+	f.wrote(s, start, n)
 	return n, err
 }
 
-// wrote sees to what follows when n bytes of a run have been written to off, where
-// the file ended at start before.
-func (f *File) wrote(r *run, s *scratch, start, off, n int64) {
-	if n > 0 && !r.begun {
-		r.begun = true
-		f.begin(r.key.Gen, off)
-	}
+// wrote sees to what follows when n bytes have been written, where the file ended
+// at start before.
+func (f *File) wrote(s *scratch, start, n int64) {
 	if n > 0 {
 		f.unblock(s)
 	}

@@ -7,6 +7,9 @@ import (
 	"time"
 )
 
+// MaxTail is how much Of returns at most, in bytes.
+const MaxTail = 4 << 20
+
 // Of returns what run gen (0: any) has written since then, and of it the last
 // MaxTail bytes at most, rotated files and all. It is told by the index, so the
 // first byte since then must have an entry of its own, and of what has no index

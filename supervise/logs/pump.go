@@ -57,7 +57,6 @@ type run struct {
 	sink    Sink
 	fresh   bool   // not seen empty yet: it may have ended before it was opened
 	moved   int64  // bytes taken out of the pipe so far
-	begun   bool   // something of it is in the file
 	grown   bool   // the pipe has been given its full size, or may not have it
 	room    int64  // bytes that the pipe can hold, as far as is known
 	parked  bool   // not looked at: its sink cannot be written

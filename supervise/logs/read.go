@@ -7,94 +7,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"slices"
 
 	"golang.org/x/sys/unix"
 )
-
-// MaxTail is how much Tail and Since return at most, in bytes.
-const MaxTail = 4 << 20
-
-// Tail returns the last n lines of a log file, and of those the last MaxTail
-// bytes at most. A line without an end counts, as the last one. It reads from
-// the end: the length of the file does not matter. A file that does not exist
-// has no lines.
-func Tail(path string, n int) ([]byte, error) { return Since(path, 0, n) }
-
-// Since is Tail for what follows the first off bytes. Where the file has become
-// shorter than off since, all of it counts.
-func Since(path string, off int64, n int) ([]byte, error) {
-	file, size, err := openLog(path)
-	if file != nil {
-		defer file.Close()
-		var b []byte
-		if b, err = lastLines(file, off, size, n); err == nil {
-			return b, nil
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot read log: %w", err)
-	}
-	return nil, nil
-}
-
-// lastLines returns the last n lines, and MaxTail bytes, of file[off:end].
-func lastLines(file *os.File, off, end int64, n int) ([]byte, error) {
-	if off > end || off < 0 {
-		off = 0
-	}
-	start, err := lineStart(file, max(off, end-MaxTail), end, n)
-	if err != nil {
-		return nil, err
-	}
-	b := make([]byte, end-start)
-	m, err := file.ReadAt(b, start)
-	if errors.Is(err, io.EOF) {
-		err = nil // cut short meanwhile
-	}
-	return b[:m], err
-}
-
-// Attempt returns the last n lines of what run gen, one of the last two, has
-// written to the file since this File was made; of what was in a file that has
-// been moved away, nothing. A run that wrote nothing, or is not known, has no
-// lines.
-func (f *File) Attempt(gen, n int) ([]byte, error) {
-	f.mu.Lock()
-	origins := f.origins
-	f.mu.Unlock()
-	i := slices.IndexFunc(origins[:], func(o origin) bool { return o.gen == gen })
-	if i < 0 || gen == 0 {
-		return nil, nil
-	}
-	file, size, err := openLog(f.Path())
-	if file == nil {
-		if err != nil {
-			err = fmt.Errorf("cannot read log: %w", err)
-		}
-		return nil, err
-	}
-	defer file.Close()
-	at := identify(int(file.Fd()))
-	off, end := int64(0), size // what it writes to the file that took the place of its own
-	if origins[i].at == at {
-		off = origins[i].off
-	}
-	if i == 1 {
-		switch at {
-		case origins[0].at:
-			end = min(size, origins[0].off)
-		case origins[1].at: // the next run began in another file, and that is gone
-		default:
-			end = 0 // all of it is the next run's
-		}
-	}
-	b, err := lastLines(file, off, end, n)
-	if err != nil {
-		return nil, fmt.Errorf("cannot read log: %w", err)
-	}
-	return b, nil
-}
 
 // openLog opens a log file for reading, nil if there is none.
 func openLog(path string) (*os.File, int64, error) {

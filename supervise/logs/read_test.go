@@ -10,6 +10,13 @@ import (
 	"testing"
 )
 
+// lastOfFile are the last n lines of a log.
+func lastOfFile(t *testing.T, path string, n int) (string, error) {
+	var got strings.Builder
+	err := NewFileAt(path).Raw(t.Context(), n, false, "", func(_ Cursor, b []byte) error { got.Write(b); return nil })
+	return got.String(), err
+}
+
 func TestTail(t *testing.T) {
 	long := strings.Repeat("x", 100<<10)
 	tests := []struct {
@@ -36,14 +43,8 @@ func TestTail(t *testing.T) {
 			if err := os.WriteFile(path, []byte(tt.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			got, err := Tail(path, tt.n)
-			if err != nil || string(got) != tt.want {
+			if got, err := lastOfFile(t, path, tt.n); err != nil || got != tt.want {
 				t.Errorf("%d bytes, %v; want %d", len(got), err, len(tt.want))
-			}
-			var read bytes.Buffer
-			err = NewFile(filepath.Dir(path), "web").Raw(t.Context(), tt.n, false, "", func(_ Cursor, b []byte) error { read.Write(b); return nil })
-			if err != nil || read.String() != tt.want {
-				t.Errorf("Read: %d bytes, %v", read.Len(), err)
 			}
 		})
 	}
@@ -51,18 +52,21 @@ func TestTail(t *testing.T) {
 
 func TestTailOfWhatIsNoLog(t *testing.T) {
 	dir := t.TempDir()
-	if b, err := Tail(filepath.Join(dir, "none"), 5); b != nil || err != nil {
-		t.Error(b, err)
+	if got, err := lastOfFile(t, filepath.Join(dir, "none.log"), 5); got != "" || err != nil {
+		t.Error(got, err)
 	}
-	if _, err := Tail(dir, 5); err == nil {
+	if err := os.Mkdir(filepath.Join(dir, "dir.log"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lastOfFile(t, filepath.Join(dir, "dir.log"), 5); err == nil {
 		t.Error("read a directory")
 	}
-	link := filepath.Join(dir, "link")
+	link := filepath.Join(dir, "link.log")
 	if err := os.Symlink("/etc/passwd", link); err != nil {
 		t.Fatal(err)
 	}
-	if b, err := Tail(link, 5); err == nil {
-		t.Errorf("read through a link: %q", b)
+	if got, err := lastOfFile(t, link, 5); err == nil {
+		t.Errorf("read through a link: %q", got)
 	}
 }
 
@@ -78,32 +82,41 @@ func TestTailOfAHugeFile(t *testing.T) {
 		t.Skipf("no such large files here: %v", err)
 	}
 	for n, want := range map[int]string{1: "last\n", 2: "last but one\nlast\n"} {
-		if got, err := Tail(path, n); err != nil || string(got) != want {
+		if got, err := lastOfFile(t, path, n); err != nil || got != want {
 			t.Errorf("%d: %d bytes, %v", n, len(got), err)
 		}
 	}
-	if got, err := Tail(path, 99); err != nil || len(got) != MaxTail {
-		t.Errorf("%d bytes, %v", len(got), err)
-	}
 }
 
-func TestSince(t *testing.T) {
-	file := NewFile(t.TempDir(), "web")
-	if err := os.WriteFile(file.Path(), []byte("a\nb\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	const off = int64(len("a\nb\n"))
-	if err := os.WriteFile(file.Path(), []byte("a\nb\nc\nd\ne\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+// What is written after a mark is told from what was written before, in whatever
+// file that is by then.
+func TestMark(t *testing.T) {
+	r := newRig(t)
+	file := NewFile(r.logs, "web")
+	key := Key{Name: "web", Gen: 1}
+	child := r.run(key, file)
+	r.write(child, "a\nb\n")
+	r.sync(key)
+	first := file.Mark()
+	r.write(child, "c\nd\n")
+	r.sync(key)
+	file.Set(Policy{MaxSize: 10})
+	r.write(child, "e\n")
+	r.sync(key)
+	r.write(child, "f\n")
+	r.sync(key)
+	second := file.Mark()
 	for _, tt := range []struct {
-		off  int64
+		mark int64
 		n    int
 		want string
-	}{{off, -1, "c\nd\ne\n"}, {off, 10, "c\nd\ne\n"}, {off, 2, "d\ne\n"}, {10, 5, ""}, {99, 1, "e\n"}, {-1, 1, "e\n"}} {
-		if got, err := Since(file.Path(), tt.off, tt.n); err != nil || string(got) != tt.want {
-			t.Errorf("%d, %d: %q, %v", tt.off, tt.n, got, err)
+	}{{first, -1, "c\nd\ne\nf\n"}, {first, 10, "c\nd\ne\nf\n"}, {first, 2, "e\nf\n"}, {second, 5, ""}, {0, 5, "b\nc\nd\ne\nf\n"}} {
+		if got, err := file.Since(tt.mark, tt.n); err != nil || string(got) != tt.want {
+			t.Errorf("%d, %d: %q, %v; want %q", tt.mark, tt.n, got, err, tt.want)
 		}
+	}
+	if n := len(pieces(t, file)); n != 2 {
+		t.Errorf("%d files", n)
 	}
 }
 
@@ -113,7 +126,7 @@ func TestAttempt(t *testing.T) {
 	for _, run := range []struct {
 		gen  int
 		text string
-	}{{1, "lost from sight\n"}, {2, "two\n"}, {3, ""}, {4, "four\nagain\n"}} {
+	}{{1, "the first\n"}, {2, "two\n"}, {3, ""}, {4, "four\nagain\n"}} {
 		key := Key{Name: "web", Gen: run.gen}
 		child := r.run(key, file)
 		r.write(child, run.text)
@@ -123,7 +136,7 @@ func TestAttempt(t *testing.T) {
 	for _, tt := range []struct {
 		gen, n int
 		want   string
-	}{{4, 9, "four\nagain\n"}, {4, 1, "again\n"}, {2, 9, "two\n"}, {1, 9, ""}, {3, 9, ""}, {0, 9, ""}} {
+	}{{4, 9, "four\nagain\n"}, {4, 1, "again\n"}, {2, 9, "two\n"}, {1, 9, "the first\n"}, {3, 9, ""}, {0, 9, ""}} {
 		if got, err := file.Attempt(tt.gen, tt.n); err != nil || string(got) != tt.want {
 			t.Errorf("run %d, %d lines: %q, %v; want %q", tt.gen, tt.n, got, err, tt.want)
 		}

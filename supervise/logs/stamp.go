@@ -315,7 +315,7 @@ func (f *File) putPart(r *run, s *scratch, now time.Time, end int64) error {
 		}
 		return err
 	}
-	f.wrote(r, s, start, end, int64(n))
+	f.wrote(s, start, int64(n))
 	sp.mid = sp.part[len(sp.part)-1] != '\n'
 	sp.cut()
 	return nil
