@@ -110,6 +110,8 @@ Of replacements it says what serves and what does not: ` + "`serving 6, trying 7
 
 ` + "`status NAME`" + ` has a row for each generation beside the one that serves (` + "`trying`" + ` or ` + "`leaving`" + `: pid, workers, since when, what it waits for) and for each held socket:
 connections that wait to be accepted and how many may (of UDP: bytes that wait to be read), and how many found no room since it was bound.
+What is wrong with its log stands in the last column and in a row of its own: output that is dropped, or that waits because gsv's stdout is read slowly. Of
+a service that writes to gsv's stdout the last 64 KiB are kept, in memory, for ` + "`logs`, `status`" + ` and the reports of failures.
 
 ` + "`ps`" + ` has a line a process: service, ` + "`main` or `worker`" + `, or ` + "`trying` or `leaving`" + ` for the main process of such a generation,
 pid, age, RSS, PSS, generation, state as in ps(1), working directory, and the command line as it is now. ` + "`history`" + ` has a line an operation that has ended: when it was asked for, service, verb (in brackets what was done in its place), who asked, how long it

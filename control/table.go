@@ -74,6 +74,9 @@ func Note(s *status.Service, now time.Time) string {
 	} else if s.LastExit != nil && !s.State.Alive() {
 		parts = append(parts, ExitText(s.LastExit))
 	}
+	if s.LogProblem != "" {
+		parts = append(parts, s.LogProblem)
+	}
 	if s.NextStart != nil {
 		parts = append(parts, "next start "+Until(*s.NextStart, now))
 	}

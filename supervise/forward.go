@@ -71,9 +71,7 @@ func (s *Supervisor) lastLines() {
 	defer cancel()
 	for _, svc := range s.services {
 		for gen := range svc.runs {
-			for _, isErr := range []bool{false, true} {
-				s.pump.Sync(ctx, logs.Key{Name: svc.name, Gen: gen, Err: isErr})
-			}
+			s.sync(ctx, logs.Key{Name: svc.name, Gen: gen})
 		}
 	}
 	for _, svc := range s.services {

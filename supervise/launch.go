@@ -268,27 +268,3 @@ func (s *Supervisor) bury(svc *service, gen int) {
 
 // release lets the guardian close the files of a run that is over.
 func (s *Supervisor) release(key logs.Key) { s.guardian.Release(key.Name, uint64(key.Gen)) }
-
-func (s *Supervisor) logProblem(p logs.Problem) {
-	s.report(func() {
-		who := p.Name
-		if who == "" {
-			who = "stdout"
-		}
-		text := ""
-		switch {
-		case p.Note != nil:
-			text = p.Note.Error()
-		case p.Waits && p.Err != nil:
-			text = "it waits until its output can be written: " + p.Err.Error()
-		case p.Waits:
-			text = "output is written again; nothing was dropped"
-		case p.Err != nil:
-			text = "output is dropped: " + p.Err.Error()
-		default:
-			text = fmt.Sprintf("output is written again; %d bytes were dropped", p.Dropped)
-		}
-		s.event(eventOf(p.Name, "log", text))
-		s.say(who + ": " + text)
-	})
-}

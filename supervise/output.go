@@ -25,7 +25,54 @@ type kept interface {
 	Mark() int64 // for Since, of what is written from now on; -1: not known
 	Since(mark int64, n int) ([]byte, error)
 	Grown() (grown <-chan struct{}, stop func())
-	Read(ctx context.Context, n int, follow bool, each func([]byte) error) error
+}
+
+// apart is what is kept of output and error output that have a log each.
+type apart struct{ out, err kept }
+
+func (a apart) Attempt(gen, n int) ([]byte, error) {
+	return a.both(func(k kept) ([]byte, error) { return k.Attempt(gen, n) })
+}
+
+func (a apart) Since(mark int64, n int) ([]byte, error) {
+	return a.both(func(k kept) ([]byte, error) { return k.Since(mark, n) })
+}
+
+// both is what either has to say, error output last: a failure ends with that.
+func (a apart) both(of func(kept) ([]byte, error)) ([]byte, error) {
+	out, err := of(a.out)
+	if err != nil {
+		return nil, err
+	}
+	if len(out) > 0 && out[len(out)-1] != '\n' {
+		out = append(out, '\n')
+	}
+	errs, err := of(a.err)
+	return append(out, errs...), err
+}
+
+func (a apart) Mark() int64 { return min(a.out.Mark(), a.err.Mark()) }
+
+func (a apart) Grown() (grown <-chan struct{}, stop func()) {
+	either := make(chan struct{}, 1)
+	out, stopOut := a.out.Grown()
+	errs, stopErr := a.err.Grown()
+	done := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-out:
+			case <-errs:
+			case <-done:
+				return
+			}
+			select {
+			case either <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	return either, func() { close(done); stopOut(); stopErr() }
 }
 
 // kept is what is kept of the output of a service; nil: nothing is.
@@ -33,8 +80,18 @@ func (s *Supervisor) kept(svc *service) kept {
 	if svc.name == s.opts.Direct {
 		return nil // it has gsv's own stdout
 	}
-	r, _ := svc.out.(kept)
-	return r
+	out, _ := svc.out.(kept)
+	if errs, is := svc.err.(*logs.File); is && out != nil {
+		return apart{out, errs}
+	}
+	return out
+}
+
+// sync waits until what a run has written is in its log.
+func (s *Supervisor) sync(ctx context.Context, key logs.Key) {
+	for _, key.Err = range []bool{false, true} {
+		s.pump.Sync(ctx, key)
+	}
 }
 
 // attemptLines are the last n lines that a run wrote since mark, where that is
@@ -42,7 +99,7 @@ func (s *Supervisor) kept(svc *service) kept {
 func (s *Supervisor) attemptLines(out kept, key logs.Key, mark int64, n int) []string {
 	ctx, cancel := context.WithTimeout(context.Background(), syncTime)
 	defer cancel()
-	s.pump.Sync(ctx, key)
+	s.sync(ctx, key)
 	if mark < 0 {
 		return attempt(out, key.Gen, n)
 	}
@@ -54,8 +111,7 @@ func (s *Supervisor) attemptLines(out kept, key logs.Key, mark int64, n int) []s
 }
 
 // attempt is what run gen wrote: of a oneshot the begin, for its output is what
-// it was run for, of others what names the cause of a failure. What a run beside
-// it wrote meanwhile, such as its access log, is among it.
+// it was run for, of others what names the cause of a failure.
 func attempt(out kept, gen, n int) []string {
 	text, err := out.Attempt(gen, -1)
 	if err != nil {

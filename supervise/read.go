@@ -5,28 +5,30 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 
+	"gsv/supervise/definition"
 	"gsv/supervise/logs"
 	"gsv/supervise/status"
 )
 
-// A tailer is a sink that is no file, and keeps the last of what each service wrote.
-type tailer interface {
-	Tail(name string) []byte
-}
-
-// A readable is what can be read of services: logs, and the tails that are kept
-// of others.
+// A readable is what can be read of services: logs, and the last of what others
+// wrote to gsv's stdout.
 type readable struct {
 	sources []logs.Source
-	tails   map[string][]byte
+	tails   []tail
+}
+
+// A tail is the last of what a service wrote.
+type tail struct {
+	service string
+	out     *logs.Printer
 }
 
 // readable finds the logs that a query is about, with all that runs have written
 // until now.
 func (s *Supervisor) readable(ctx context.Context, q *status.LogQuery) (r readable, err error) {
 	var runs []logs.Key
-	r.tails = map[string][]byte{}
 	if e := s.call(ctx, func() {
 		for _, name := range q.Services {
 			svc := s.services[name]
@@ -34,18 +36,27 @@ func (s *Supervisor) readable(ctx context.Context, q *status.LogQuery) (r readab
 				err = problem(404, 4, name, "no such service")
 				return
 			}
-			kept, ok := svc.out.(tailer)
+			printer, prints := svc.out.(*logs.Printer)
 			switch file, isFile := svc.out.(*logs.File); {
 			case isFile:
 				r.sources = append(r.sources, logs.Source{Service: name, File: file, From: q.From[name]})
-			case ok && !q.Follow:
-				r.tails[name] = kept.Tail(name)
+				if errs, apart := svc.err.(*logs.File); apart {
+					r.sources = append(r.sources, logs.Source{Service: name, File: errs, Err: true, From: q.From[name+".err"]})
+				}
+			case prints && svc.name != s.opts.Direct:
+				r.tails = append(r.tails, tail{name, printer})
 			default:
-				err = problem(409, 1, name, "its output goes to gsv's stdout and is not kept")
+				err = problem(409, 1, name, "its output is not kept: it goes to gsv's stdout")
+				if svc.def != nil && svc.def.Log.Output == definition.Discard {
+					err = problem(409, 1, name, `its output is not kept: output = "none" in its [log]`)
+				}
 				if !q.Some {
 					return
 				}
 				continue
+			}
+			if s.troubleOf(svc) != "" {
+				continue // what waits cannot be waited for
 			}
 			for gen := range svc.runs {
 				runs = append(runs, logs.Key{Name: name, Gen: gen})
@@ -62,10 +73,10 @@ func (s *Supervisor) readable(ctx context.Context, q *status.LogQuery) (r readab
 			return r, problem(400, 2, name, err.Error())
 		}
 	}
-	sync, cancel := context.WithTimeout(ctx, syncTime)
+	waiting, cancel := context.WithTimeout(ctx, syncTime)
 	defer cancel()
 	for _, key := range runs {
-		s.pump.Sync(sync, key)
+		s.sync(waiting, key)
 	}
 	return r, nil
 }
@@ -78,6 +89,13 @@ func (s *Supervisor) Logs(ctx context.Context, q status.LogQuery, write func(at 
 	r, err := s.readable(ctx, &q)
 	if err != nil {
 		return err
+	}
+	if len(r.sources) == 0 && len(r.tails) == 1 {
+		t := r.tails[0]
+		if err := write("", nil); err != nil {
+			return err
+		}
+		return logProblem(ctx, t.service, t.out.Read(ctx, q.Lines, q.Follow, func(b []byte) error { return write("", b) }))
 	}
 	if len(r.sources) != 1 {
 		return s.logText(ctx, r, q, write)
@@ -116,9 +134,14 @@ func (s *Supervisor) LogLines(ctx context.Context, q status.LogQuery, each func(
 }
 
 func (s *Supervisor) logLines(ctx context.Context, r readable, q status.LogQuery, each func(*status.LogLine) error) error {
-	for _, name := range q.Services {
-		if err := tailLines(name, r.tails[name], &q, each); err != nil {
-			return err
+	if len(r.tails) > 0 {
+		if q.Follow {
+			return s.followTails(ctx, r, q, each)
+		}
+		for _, t := range r.tails {
+			if err := t.lines(ctx, &q, each); err != nil {
+				return err
+			}
 		}
 	}
 	in := logs.Query{Lines: q.Lines, Since: q.Since, Match: q.Match, Follow: q.Follow}
@@ -149,25 +172,55 @@ func (s *Supervisor) logLines(ctx context.Context, r readable, q status.LogQuery
 	return logProblem(ctx, name, err)
 }
 
-// tailLines are the lines of a tail: when they were written is not known.
-func tailLines(name string, text []byte, q *status.LogQuery, each func(*status.LogLine) error) error {
-	var found [][]byte
-	for line := range bytes.Lines(text) {
-		if line = bytes.TrimSuffix(line, []byte("\n")); q.Match == nil || q.Match(line) {
-			found = append(found, line)
+// followTails is logLines with Follow where some of the services have a tail only.
+func (s *Supervisor) followTails(ctx context.Context, r readable, q status.LogQuery, each func(*status.LogLine) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var one sync.Mutex // each is called by one at a time
+	said := func(l *status.LogLine) error {
+		one.Lock()
+		defer one.Unlock()
+		return each(l)
+	}
+	var wg sync.WaitGroup
+	for _, t := range r.tails {
+		wg.Go(func() { cancel(t.lines(ctx, &q, said)) })
+	}
+	if r.tails = nil; len(r.sources) > 0 {
+		wg.Go(func() { cancel(s.logLines(ctx, r, q, said)) })
+	}
+	wg.Wait()
+	return context.Cause(ctx)
+}
+
+// lines calls each with the lines of a tail that a query asks for, and with nil
+// when that is all for now. When they were written is not known.
+func (t tail) lines(ctx context.Context, q *status.LogQuery, each func(*status.LogLine) error) error {
+	most := q.Lines
+	if q.Match != nil {
+		most = -1
+	}
+	first := true
+	return t.out.Read(ctx, most, q.Follow, func(b []byte) error {
+		var found [][]byte
+		for line := range bytes.Lines(b) {
+			if line = bytes.TrimSuffix(line, []byte("\n")); q.Match == nil || q.Match(line) {
+				found = append(found, line)
+			}
 		}
-	}
-	if q.Lines >= 0 {
-		found = found[max(0, len(found)-q.Lines):]
-	}
-	for _, text := range found {
-		line := status.LogLine{Service: name, Stream: status.Stdout}
-		line.SetText(text)
-		if err := each(&line); err != nil {
-			return err
+		if first && q.Lines >= 0 {
+			found = found[max(0, len(found)-q.Lines):]
 		}
-	}
-	return nil
+		first = false
+		for _, text := range found {
+			line := status.LogLine{Service: t.service, Stream: status.Stdout}
+			line.SetText(text)
+			if err := each(&line); err != nil {
+				return err
+			}
+		}
+		return each(nil)
+	})
 }
 
 // logProblem is what to say when a log cannot be read.

@@ -227,7 +227,7 @@ func (s *Supervisor) logMark(out kept, key logs.Key) int64 {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), syncTime)
 	defer cancel()
-	s.pump.Sync(ctx, key)
+	s.sync(ctx, key)
 	return out.Mark()
 }
 
@@ -291,7 +291,7 @@ func (s *Supervisor) complaint(pattern string, out kept, key logs.Key, mark int6
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), syncTime)
 	defer cancel()
-	s.pump.Sync(ctx, key)
+	s.sync(ctx, key)
 	text, err := out.Since(mark, -1)
 	if err != nil {
 		return ""

@@ -54,6 +54,7 @@ type service struct {
 	due        time.Time                 // its deadline that is in the heap
 	forwarding forwarding                // where its lines go too
 	forwarder  *forward.Forwarder        // that sends them; nil: none
+	trouble    trouble                   // with its log file
 }
 
 // A run is what is known of a run beside what lifecycle decides by.

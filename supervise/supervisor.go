@@ -53,6 +53,7 @@ type Supervisor struct {
 	pump     *logs.Pump
 	stdout   *logs.Lines
 	files    map[string]*logs.File // of logs, by their paths
+	trouble  trouble               // with stdout
 	printing sync.WaitGroup
 	closing  sync.WaitGroup // forwarders that still send
 	said     chan string    // to gsv's stderr; never waited for

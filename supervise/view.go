@@ -127,7 +127,7 @@ func processOf(pid, gen int) *status.Worker {
 func (s *Supervisor) view(svc *service) status.Service {
 	v := status.Service{Name: svc.name, State: stateOf(svc), Want: svc.state.Want.String(), Since: wall(svc.since), Reason: s.reason(svc),
 		Generation: svc.serving(), Ready: svc.state.Ready(svc.policy), Restarts: svc.state.Restarts, Pid: svc.pid(),
-		Groups: []string{}, Listen: addresses(svc.def), Generations: svc.generations(), StatusText: svc.statusText(), Pending: svc.next != nil, Scale: svc.state.Scale.Delta, ScaleBase: svc.state.Scale.Base, LastExit: exitStatus(svc.state.Last), LastReload: svc.lastReload}
+		Groups: []string{}, Listen: addresses(svc.def), Generations: svc.generations(), StatusText: svc.statusText(), Pending: svc.next != nil, Scale: svc.state.Scale.Delta, ScaleBase: svc.state.Scale.Base, LastExit: exitStatus(svc.state.Last), LastReload: svc.lastReload, LogProblem: s.troubleOf(svc)}
 	if d := svc.def; d != nil {
 		v.Description, v.Preset, v.Detected = d.Description, d.Preset, d.PresetDetected
 		if d.Groups != nil {

@@ -25,6 +25,7 @@ var words = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"gsv":    wordGsv,
 	"pid1":   wordPid1,
 	"nobody": wordNobody,
+	"piped":  wordPiped,
 	"gsvend": wordGsvend,
 	"exits":  wordExits,
 	"signal": wordSignal,

@@ -171,6 +171,9 @@ func (c *cli) details(w io.Writer, s *status.Service) {
 	if s.NextStart != nil {
 		row("next start", "%s", control.Until(*s.NextStart, now))
 	}
+	if s.LogProblem != "" {
+		row("log problem", "%s", s.LogProblem)
+	}
 	if len(s.Workers) > 0 || s.Scale != 0 {
 		row("workers", "%s", workers(s))
 	}

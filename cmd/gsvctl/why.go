@@ -102,6 +102,9 @@ func reasons(s *status.Service, failed *status.Operation, now time.Time) []strin
 	case s.StaleReason != "":
 		say("Whether its code is that of today's release is not known: %s", s.StaleReason)
 	}
+	if s.LogProblem != "" {
+		say("Its log: %s", s.LogProblem)
+	}
 	if s.Pending {
 		say("Changes of its service file wait for a restart")
 	}

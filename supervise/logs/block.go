@@ -26,7 +26,7 @@ type blocked struct {
 func (f *File) block(s *scratch, why error) {
 	b := &f.blocked
 	if b.delay == 0 {
-		s.p.problem(Problem{Name: f.service, Waits: true, Err: fmt.Errorf("cannot write to %s: %w", f.Path(), bare(why))})
+		s.p.problem(Problem{Name: f.service, Waits: true, Err: fmt.Errorf("the service waits until its log can be written: cannot write to %s: %w", f.Path(), bare(why))})
 		b.delay = blockedFirst
 	} else {
 		b.delay = min(2*b.delay, blockedMost)

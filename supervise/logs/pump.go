@@ -32,8 +32,7 @@ type Problem struct {
 	Name    string // the service; "" for all that write to a Lines
 	Err     error  // why; nil: written again
 	Dropped int64  // bytes lost; 0 when it begins
-	Waits   bool   // nothing is dropped: the service waits until it can be written
-	Slow    bool   // nothing is dropped: who writes waits, for a reader that is slow
+	Waits   bool   // nothing is dropped: who writes waits
 	Note    error  // instead of all that: what else went wrong, and costs no output
 }
 

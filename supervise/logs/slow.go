@@ -62,10 +62,10 @@ func (t *patience) look() {
 		return // end goes on
 	case t.slow:
 		t.slow = false
-		t.p.problem(Problem{Slow: true})
+		t.p.problem(Problem{Waits: true})
 	case waits >= slowAfter:
 		t.slow = true
-		t.p.problem(Problem{Slow: true, Err: errSlow})
+		t.p.problem(Problem{Waits: true, Err: errSlow})
 		return
 	}
 	if waits > 0 {

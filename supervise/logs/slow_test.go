@@ -15,7 +15,7 @@ func newPatient() (t *patience, p *Pump, told func() []bool) {
 	p = &Pump{tell: &reporter{wake: make(chan struct{}, 1)}}
 	return &patience{}, p, func() (slow []bool) {
 		o := &Options{Problem: func(pr Problem) {
-			if pr.Slow {
+			if pr.Waits {
 				slow = append(slow, pr.Err != nil)
 			}
 		}}
@@ -99,11 +99,11 @@ func TestSlowReaderIsTold(t *testing.T) {
 	}
 	child := r.run(Key{Name: "loud", Gen: 1}, out.As(Prefix))
 	r.write(child, strings.Repeat("0123456\n", 1000))
-	if pr := <-r.problems; !pr.Slow || pr.Err == nil || pr.Name != "" || pr.Dropped != 0 {
+	if pr := <-r.problems; !pr.Waits || pr.Err == nil || pr.Name != "" || pr.Dropped != 0 {
 		t.Errorf("%+v", pr)
 	}
 	go io.Copy(io.Discard, out.r)
-	if pr := <-r.problems; pr != (Problem{Slow: true}) {
+	if pr := <-r.problems; pr != (Problem{Waits: true}) {
 		t.Errorf("%+v", pr)
 	}
 }

@@ -61,6 +61,7 @@ type Service struct {
 	Scale       int        `json:"scale,omitempty"`           // how many workers more (or, below 0, fewer) ttin and ttou have asked for
 	ScaleBase   int        `json:"scale_base,omitempty"`      // how many there would be without
 	FileProblem string     `json:"file_problem,omitempty"`    // what is wrong with its service file, rendered with line, caret and hint; only for who may read, where one was asked for
+	LogProblem  string     `json:"log_problem,omitempty"`     // what is wrong with its log now: output that is dropped, or waits
 	Detected    bool       `json:"preset_detected,omitempty"` // the preset was seen in the command
 
 	// Generations are its runs beside the one of Pid: one that is being tried, those that are going. Oldest first.
