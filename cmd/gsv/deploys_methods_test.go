@@ -30,7 +30,7 @@ func gsvMethods() (all []deployMethod) {
 		all = append(all, deployMethod{name: "gsvctl hup, " + server.name, server: server.name, gsv: true,
 			begin: func(t *testing.T, s *deploySite) []string { return byGsv(t, s, "", "[ready]", "tcp = 'ADDR'") }})
 	}
-	for _, name := range []string{"starman", "unicorn", "gunicorn", "puma", "nginx"} {
+	for _, name := range []string{"starman", "unicorn", "gunicorn", "puma", "nginx", "php-fpm"} {
 		all = append(all, deployMethod{name: "gsvctl replace, " + name, server: name, gsv: true, beside: true, begin: byReplace})
 	}
 	all = append(all, deployMethod{name: "gsvctl replace, starman --preload-app", server: "starman", gsv: true, beside: true,
@@ -38,7 +38,7 @@ func gsvMethods() (all []deployMethod) {
 			s.server.command = append(slices.Clone(s.server.command), "--preload-app")
 			return byReplace(t, s)
 		}})
-	for _, name := range []string{"unicorn", "gunicorn"} {
+	for _, name := range []string{"unicorn", "gunicorn", "nginx"} {
 		all = append(all, deployMethod{name: "gsvctl hup (usr2), " + name, server: name, gsv: true, beside: true, begin: byUpgrade})
 	}
 	return all
@@ -117,9 +117,19 @@ func byReplace(t *testing.T, s *deploySite) []string {
 	return append(reload[:1], "replace", "web")
 }
 
-// ByUpgrade: the server starts its successor by itself.
+// ByUpgrade: the server starts its successor by itself. nginx does so only in the background, and it is the whole of
+// reload-timeout until one that ends before it is there is given up.
 func byUpgrade(t *testing.T, s *deploySite) []string {
-	return byGsv(t, s, "reload = 'usr2'", "reload-timeout = '20s'", "check-command = []")
+	timeout, keys := "20s", []string{"check-command = []"}
+	if release := s.server.release; s.server.name == "nginx" {
+		s.server.release = func(n int) (name, content string) {
+			name, content = release(n)
+			return name, strings.Replace(content, "daemon off;", "", 1)
+		}
+		s.release(t, 1)
+		timeout, keys = "10s", append(keys, "type = 'forking'", "pid-file = 'DIR/nginx.pid'")
+	}
+	return byGsv(t, s, "reload = 'usr2'", append(keys, "reload-timeout = '"+timeout+"'")...)
 }
 
 // BySignal: no supervisor at all.

@@ -2,7 +2,6 @@ package main_test
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +16,7 @@ type deployed struct {
 	name    string
 	command []string
 	reload  string // the server's own signal, as kill names it
+	script  string // what FastCGI is asked for; "" is a server of HTTP
 	files   map[string]string
 	release func(n int) (name, content string) // the file whose rename puts a release into place; 0 is one that is broken
 
@@ -63,6 +63,27 @@ def app(env, start):
     body = ('release=%d got=%d\n%s\nend\n' % (release, got, 'x' * 2000)).encode()
     start('200 OK', [('Content-Type', 'text/plain'), ('Content-Length', str(len(body)))])
     return [body]
+`
+	// PHP reads its scripts anew for each request: a release is a configuration.
+	php = `<?php
+if ($_SERVER['SCRIPT_NAME'] == '/slow') usleep(400000);
+$body = 'release=' . getenv('release') . ' got=' . strlen(file_get_contents('php://input')) . "\n" . str_repeat('x', 2000) . "\nend\n";
+header('Content-Type: text/plain');
+echo $body;
+`
+	// QUIT cuts what is under way unless process_control_timeout says how long it may take.
+	fpmConf = `
+[global]
+error_log = DIR/error.log
+process_control_timeout = 60s
+[www]
+; mean nothing unless it is started by root
+user = www-data
+group = www-data
+listen = ADDR
+pm = static
+pm.max_children = WORKERS
+env[release] = RELEASE
 `
 	// A release of nginx's is its configuration. What takes 0.4 s is a file sent in parts
 	// of 512 bytes, each followed by a pause (ngx_http_write_filter_module.c); an upload is read by one server and answered by another behind it.
@@ -131,6 +152,13 @@ var deployedServers = []deployed{
 		}
 		return "nginx.conf", strings.NewReplacer("RELEASE", strconv.Itoa(n), "FILLER", string(filler)).Replace(nginxConf)
 	}, command: []string{"/usr/sbin/nginx", "-p", "DIR", "-c", "DIR/nginx.conf"}},
+	{name: "php-fpm", reload: "USR2", script: "DIR/app.php", release: func(n int) (string, string) {
+		if n == 0 {
+			return "php-fpm.conf", "this release is broken"
+		}
+		return "php-fpm.conf", strings.NewReplacer("RELEASE", strconv.Itoa(n), "WORKERS", strconv.Itoa(deployWorkers)).Replace(fpmConf)
+	}, command: []string{"php-fpm8.2", "--nodaemonize", "--fpm-config", "DIR/php-fpm.conf"},
+		files: map[string]string{"app.php": php}},
 }
 
 func serverNamed(name string) deployed {
@@ -146,6 +174,9 @@ type deploySite struct {
 
 func newDeploySite(t *testing.T, server deployed) *deploySite {
 	s := &deploySite{h: stormHouse(t), addr: freeAddress(t), server: server}
+	if err := os.Chmod(s.h.dir, 0o755); err != nil { // for www-data
+		t.Fatal(err)
+	}
 	for name, content := range server.files {
 		s.write(t, name, content)
 	}
@@ -164,6 +195,11 @@ func (s *deploySite) command() (argv []string) {
 		argv = append(argv, s.fill(word))
 	}
 	return argv
+}
+
+// Asker asks the server.
+func (s *deploySite) asker(limit time.Duration) asker {
+	return asker{addr: s.addr, limit: limit, script: s.fill(s.server.script)}
 }
 
 // Write puts a file into place: nobody reads half of it.
@@ -194,12 +230,9 @@ func (s *deploySite) release(t *testing.T, n int) {
 func (s *deploySite) answers(t *testing.T, pidfd int) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
-		if c, err := net.Dial("tcp", s.addr); err == nil {
-			_, err = answer(c, "/")
-			c.Close()
-			if err == nil {
-				return
-			}
+		a := s.asker(patience)
+		if _, err := a.ask(asksFresh); err == nil {
+			return
 		}
 		if ended := readable(time.Now().Add(10*time.Millisecond), pidfd) == nil; ended {
 			out, _ := os.ReadFile(filepath.Join(s.h.dir, "out"))

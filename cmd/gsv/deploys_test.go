@@ -85,7 +85,7 @@ func TestDeploys(t *testing.T) {
 func deployAll(t *testing.T, method deployMethod, deploys int, limit time.Duration) deployRow {
 	site := newDeploySite(t, serverNamed(method.server))
 	reload := method.begin(t, site)
-	l := newLoad(t, site.addr, limit)
+	l := newLoad(t, site.asker(limit))
 	if err := l.only(1, patience); err != nil {
 		t.Fatal("before the first deploy: ", err)
 	}
@@ -223,7 +223,7 @@ func median(all []time.Duration) time.Duration {
 // DeployNotes says what the table was made with.
 func deployNotes() string {
 	var versions []string
-	for _, name := range strings.Fields("starman libserver-starter-perl unicorn gunicorn puma nginx-light supervisor daemontools runit s6") {
+	for _, name := range strings.Fields("starman libserver-starter-perl unicorn gunicorn puma nginx-light php8.2-fpm supervisor daemontools runit s6") {
 		out, _ := exec.Command("dpkg-query", "-W", "-f", "${Version}", name).Output()
 		versions = append(versions, name+" "+cmp.Or(string(out), "?"))
 	}

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"strings"
+	"testing"
 	"time"
 )
 
@@ -30,40 +32,43 @@ func askFastCGI(addr, script string, limit time.Duration) (string, error) {
 	if err := c.SetDeadline(time.Now().Add(limit)); err != nil {
 		return "", err
 	}
-	return runFastCGI(c, map[string]string{"SCRIPT_FILENAME": script, "SCRIPT_NAME": "/", "REQUEST_METHOD": "GET", "REQUEST_URI": "/",
-		"SERVER_PROTOCOL": "HTTP/1.1", "GATEWAY_INTERFACE": "CGI/1.1"}, nil)
+	if err := sendFastCGI(c, script, "/", 0, false); err != nil {
+		return "", err
+	}
+	return receiveFastCGI(bufio.NewReader(c))
 }
 
-// RunFastCGI sends one request, its body bit by bit as body gives it, and reads the answer to its end.
-func runFastCGI(c io.ReadWriter, params map[string]string, body io.Reader) (string, error) {
+// SendFastCGI sends a request with a body of so many bytes, which is written bit by bit.
+func sendFastCGI(w io.Writer, script, path string, size int, keep bool) error {
+	method, flags := "GET", byte(0)
+	if size > 0 {
+		method = "POST"
+	}
+	if keep {
+		flags = 1
+	}
 	var vars []byte
-	for name, value := range params {
+	for name, value := range map[string]string{"SCRIPT_FILENAME": script, "SCRIPT_NAME": path, "REQUEST_METHOD": method, "REQUEST_URI": path,
+		"SERVER_PROTOCOL": "HTTP/1.1", "GATEWAY_INTERFACE": "CGI/1.1", "CONTENT_LENGTH": strconv.Itoa(size)} {
 		for _, text := range []string{name, value} {
 			vars = binary.BigEndian.AppendUint32(vars, 1<<31|uint32(len(text)))
 		}
 		vars = append(append(vars, name...), value...)
 	}
-	if err := errors.Join(
-		fcgiRecord(c, fcgiBegin, []byte{0, 1, 0, 0, 0, 0, 0, 0}), // as a responder, then close
-		fcgiRecord(c, fcgiParams, vars), fcgiRecord(c, fcgiParams, nil)); err != nil {
-		return "", err
+	begin := []byte{0, 1, flags, 0, 0, 0, 0, 0} // as a responder
+	if err := errors.Join(fcgiRecord(w, fcgiBegin, begin), fcgiRecord(w, fcgiParams, vars), fcgiRecord(w, fcgiParams, nil)); err != nil {
+		return err
 	}
-	for part := make([]byte, 8192); body != nil; {
-		n, err := body.Read(part)
-		if n > 0 {
-			if err := fcgiRecord(c, fcgiStdin, part[:n]); err != nil {
-				return "", err
-			}
-		}
-		if err != nil {
-			break
-		}
+	err := trickle(size, func(part []byte) error { return fcgiRecord(w, fcgiStdin, part) })
+	if err == nil {
+		err = fcgiRecord(w, fcgiStdin, nil)
 	}
-	if err := fcgiRecord(c, fcgiStdin, nil); err != nil {
-		return "", err
-	}
-	var out strings.Builder
-	for in := bufio.NewReader(c); ; {
+	return err
+}
+
+// ReceiveFastCGI reads an answer to its end, and leaves what comes after it.
+func receiveFastCGI(in *bufio.Reader) (string, error) {
+	for out := (strings.Builder{}); ; {
 		var head [8]byte
 		if _, err := io.ReadFull(in, head[:]); err != nil {
 			return out.String(), err
@@ -89,4 +94,61 @@ func fcgiRecord(w io.Writer, kind byte, content []byte) error {
 	record := []byte{1, kind, 0, 1, byte(len(content) >> 8), byte(len(content)), 0, 0}
 	_, err := w.Write(append(record, content...))
 	return err
+}
+
+// TestFastCGITells: a load sees by FastCGI what it sees by HTTP.
+func TestFastCGITells(t *testing.T) {
+	said := func(headers string) string {
+		var b strings.Builder
+		_ = fcgiRecord(&b, fcgiStdout, []byte(headers+"\r\n"))
+		_ = fcgiRecord(&b, fcgiStdout, releaseText(7, 0))
+		_ = fcgiRecord(&b, fcgiEnd, make([]byte, 8))
+		return b.String()
+	}
+	good := said("Content-Type: text/plain\r\n")
+	for _, test := range []struct {
+		name    string
+		class   class
+		answers []string // to the requests of each connection, which is closed then
+		asks    int      // the last one's result counts
+		want    string
+	}{
+		{"good", asksFresh, []string{good}, 1, "7"},
+		{"kept", asksKept, []string{good, good}, 2, "7"},
+		{"kept, and closed at the next request", asksKept, []string{good, ""}, 2, errRetryable.Error()},
+		{"nothing", asksFresh, []string{""}, 1, "cut"},
+		{"half", asksFresh, []string{good[:len(good)-20]}, 1, "cut"},
+		{"an error", asksFresh, []string{said("Status: 500 Internal Server Error\r\n")}, 1, "Status: 500"},
+		{"not all of the upload arrived", asksUpload, []string{good}, 1, "answered"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			a := &asker{script: "/app.php", limit: patience, addr: serving(t, func(c net.Conn, in *bufio.Reader) bool {
+				for _, text := range test.answers {
+					for ended := false; !ended; { // an empty record is the end of the body
+						var head [8]byte
+						if _, err := io.ReadFull(in, head[:]); err != nil {
+							return false
+						}
+						n, _ := io.CopyN(io.Discard, in, int64(binary.BigEndian.Uint16(head[4:])))
+						ended = head[1] == fcgiStdin && n == 0
+					}
+					_, _ = io.WriteString(c, text)
+				}
+				return false
+			})}
+			defer a.close()
+			got := ""
+			for range test.asks {
+				release, err := a.ask(test.class)
+				got = fmt.Sprint(release)
+				if err != nil {
+					got = err.Error()
+				}
+			}
+			if !strings.HasPrefix(got, test.want) {
+				t.Errorf("%q, want %q", got, test.want)
+			}
+		})
+	}
 }

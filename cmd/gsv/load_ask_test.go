@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -36,8 +37,9 @@ var (
 
 // An asker asks one request at a time and keeps the connection if it may.
 type asker struct {
-	addr  string
-	limit time.Duration
+	addr   string
+	limit  time.Duration // an answer that takes longer is lost, and the time of an upload is not counted
+	script string        // what FastCGI is asked for; "" asks by HTTP
 
 	conn net.Conn
 	in   *bufio.Reader
@@ -90,24 +92,43 @@ func (a *asker) ask(c class) (release int, err error) {
 
 // Send writes a request. An upload's body is written bit by bit.
 func (a *asker) send(c class) error {
-	way := ways[c]
+	way, size := ways[c], uploadSize(c)
+	if a.script != "" {
+		return sendFastCGI(a.conn, a.script, way.path, size, c == asksKept)
+	}
 	method, more := "GET", ""
-	if c == asksUpload {
-		method, more = "POST", fmt.Sprintf("Content-Type: application/octet-stream\r\nContent-Length: %d\r\n", parts*partSize)
+	if size > 0 {
+		method, more = "POST", fmt.Sprintf("Content-Type: application/octet-stream\r\nContent-Length: %d\r\n", size)
 	}
 	if c != asksKept {
 		more += "Connection: close\r\n"
 	}
-	if _, err := fmt.Fprintf(a.conn, "%s %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n", method, way.path, more); err != nil || c != asksUpload {
+	if _, err := fmt.Fprintf(a.conn, "%s %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n", method, way.path, more); err != nil {
 		return err
 	}
+	return trickle(size, func(part []byte) error {
+		_, err := a.conn.Write(part)
+		return err
+	})
+}
+
+// UploadSize is how many bytes a request of the class has in its body.
+func uploadSize(c class) int {
+	if c == asksUpload {
+		return parts * partSize
+	}
+	return 0
+}
+
+// Trickle writes so many bytes bit by bit.
+func trickle(size int, write func(part []byte) error) error {
 	part := bytes.Repeat([]byte("u"), partSize)
 	pace := time.NewTimer(0)
 	defer pace.Stop()
-	for range parts {
+	for range size / partSize {
 		<-pace.C
 		pace.Reset(uploadTime / parts)
-		if _, err := a.conn.Write(part); err != nil {
+		if err := write(part); err != nil {
 			return err
 		}
 	}
@@ -116,26 +137,36 @@ func (a *asker) send(c class) error {
 
 // Receive reads an answer and looks at all of it.
 func (a *asker) receive(c class) (release int, keep bool, err error) {
-	r, err := http.ReadResponse(a.in, nil)
+	body, keep, err := a.body()
 	if err != nil {
 		return 0, false, err
 	}
-	defer r.Body.Close()
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return 0, false, err
-	}
-	if r.StatusCode != http.StatusOK {
-		return 0, false, errors.New(r.Status)
-	}
-	want := 0
-	if c == asksUpload {
-		want = parts * partSize
-	}
-	if _, err := fmt.Sscanf(string(body), "release=%d ", &release); err != nil || !bytes.Equal(body, releaseText(release, want)) {
+	if _, err := fmt.Sscanf(body, "release=%d ", &release); err != nil || body != string(releaseText(release, uploadSize(c))) {
 		return 0, false, fmt.Errorf("answered %.40q, %d bytes", body, len(body))
 	}
-	return release, !r.Close, nil
+	return release, keep, nil
+}
+
+// Body is that of an answer, and whether the connection stays.
+func (a *asker) body() (body string, keep bool, err error) {
+	if a.script != "" {
+		text, err := receiveFastCGI(a.in)
+		headers, body, _ := strings.Cut(text, "\r\n\r\n")
+		if err == nil && strings.Contains(headers, "Status: ") {
+			err = errors.New(headers)
+		}
+		return body, true, err
+	}
+	r, err := http.ReadResponse(a.in, nil)
+	if err != nil {
+		return "", false, err
+	}
+	defer r.Body.Close()
+	all, err := io.ReadAll(r.Body)
+	if err == nil && r.StatusCode != http.StatusOK {
+		err = errors.New(r.Status)
+	}
+	return string(all), !r.Close, err
 }
 
 // ReleaseText is what an application of a release answers, got being the size of what was uploaded.

@@ -126,7 +126,7 @@ func TestLoadCounts(t *testing.T) {
 	t.Parallel() // it is the uploads that take their time
 	var release atomic.Int64
 	release.Store(1)
-	l := newLoad(t, serving(t, func(c net.Conn, in *bufio.Reader) bool {
+	l := newLoad(t, asker{limit: patience, addr: serving(t, func(c net.Conn, in *bufio.Reader) bool {
 		for {
 			got, err := reads(in)
 			if err != nil {
@@ -136,7 +136,7 @@ func TestLoadCounts(t *testing.T) {
 				return false
 			}
 		}
-	}), patience)
+	})})
 	if err := l.only(1, patience); err != nil {
 		t.Fatal(err)
 	}

@@ -42,10 +42,9 @@ var ways = [...]struct {
 
 // A load asks a server again and again, in each of the ways at once, and looks at each answer.
 type load struct {
-	addr  string
-	limit time.Duration // an answer that takes longer is lost, and the time of an upload is not counted
-	over  chan struct{}
-	done  sync.WaitGroup
+	like asker // each slot is one like it
+	over chan struct{}
+	done sync.WaitGroup
 
 	mu      sync.Mutex
 	changed *sync.Cond // after each answer
@@ -85,8 +84,8 @@ type loss struct {
 }
 
 // newLoad begins to ask.
-func newLoad(t *testing.T, addr string, limit time.Duration) *load {
-	l := &load{addr: addr, limit: limit, over: make(chan struct{}), good: time.Now(), first: map[int]time.Time{}}
+func newLoad(t *testing.T, like asker) *load {
+	l := &load{like: like, over: make(chan struct{}), good: time.Now(), first: map[int]time.Time{}}
 	l.changed = sync.NewCond(&l.mu)
 	for c, w := range ways {
 		for i := range w.slots {
@@ -112,7 +111,7 @@ func (l *load) end() {
 
 // Asks is the life of a slot.
 func (l *load) asks(s *slot, delay time.Duration) {
-	a := &asker{addr: l.addr, limit: l.limit}
+	a := l.like
 	defer a.close()
 	next := time.Now()
 	if s.class == asksUpload {
