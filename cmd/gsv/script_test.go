@@ -22,6 +22,13 @@ const patience = 60 * time.Second
 var bin string
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == numberedRole {
+		if err := writeNumbered(os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	flag.Parse()
 	dir, remove, err := build()
 	if err != nil {
