@@ -14,6 +14,7 @@ import (
 // to those that it was started with.
 func (s *Supervisor) useLog(svc *service, d *definition.Definition) {
 	l := &d.Log
+	before, _ := svc.out.(*logs.File)
 	switch l.Output {
 	case definition.Stdout:
 		if p, is := svc.out.(*logs.Printer); is {
@@ -32,6 +33,9 @@ func (s *Supervisor) useLog(svc *service, d *definition.Definition) {
 			svc.err = s.logFile(errPath(path), p)
 		}
 		s.pump.Keep(svc.name, file)
+	}
+	if before != nil && svc.out != logs.Sink(before) {
+		s.pump.Unkeep(before)
 	}
 }
 
@@ -65,7 +69,13 @@ func (s *Supervisor) logFile(path string, p logs.Policy) *logs.File {
 		}
 		s.files[path] = f
 	}
-	f.Set(p)
+	if s.policies == nil {
+		s.policies = map[logs.Policy]*logs.Policy{}
+	}
+	if s.policies[p] == nil { // most services have the same
+		s.policies[p] = &p
+	}
+	f.Share(s.policies[p])
 	return f
 }
 

@@ -316,7 +316,10 @@ func (s *Supervisor) forget(svc *service) {
 	}
 	s.event(eventOf(svc.name, "definition", "removed"))
 	svc.dropSpare()
-	s.pump.Unkeep(svc.name)
+	if f, is := svc.out.(*logs.File); is {
+		s.pump.Unkeep(f)
+		delete(s.files, f.Path())
+	}
 	s.forward(svc, forwarding{})
 	svc.tell()
 }

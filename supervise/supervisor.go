@@ -53,7 +53,8 @@ type Supervisor struct {
 	pump     *logs.Pump
 	stdout   *logs.Lines
 	files    map[string]*logs.File // of logs, by their paths
-	trouble  trouble               // with stdout
+	policies map[logs.Policy]*logs.Policy
+	trouble  trouble // with stdout
 	printing sync.WaitGroup
 	closing  sync.WaitGroup // forwarders that still send
 	said     chan string    // to gsv's stderr; never waited for
@@ -109,7 +110,7 @@ func New(o Options) (*Supervisor, error) {
 	if s.bootID, err = procfs.BootID(); err != nil {
 		return nil, err
 	}
-	if s.pump, err = logs.NewPump(logs.Options{Dir: filepath.Join(o.RunDir, "log"), Drained: s.drained, Problem: s.logProblem}); err != nil {
+	if s.pump, err = logs.NewPump(logs.Options{Dir: filepath.Join(o.RunDir, "log"), LogDir: o.LogDir, Drained: s.drained, Problem: s.logProblem}); err != nil {
 		return nil, err
 	}
 	if s.stdout, err = logs.NewLines(o.Stdout); err != nil {

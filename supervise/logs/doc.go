@@ -14,10 +14,15 @@
 //     new one from the service.
 //   - splice(2) moves bytes from pipe to File in one system call, so a SIGKILL
 //     of the supervisor falls before or after it: nothing is lost, doubled or
-//     torn. With a Printer, whose bytes are changed on their way, such a death can
-//     double the lines of one round, but loses none.
+//     torn. With times before lines, which are put there on the way, a file of
+//     the run's keeps what has left the pipe and may not be in the log: see
+//     spill. With a Printer such a death can double the lines of one round, but
+//     loses none.
+//   - A File is rotated after the end of a line, by renaming it. What happens to
+//     it then, compression and removal, is a keeper's, at a low priority.
 //   - A log file that cannot be written (full disk, no permission) blocks no
-//     service: output is dropped, counted, reported, and marked in the file.
+//     service: output is dropped, counted, reported, and marked in the file. Or
+//     the service waits, if its Policy says Block.
 //   - A slow standard output blocks the services that write there, nothing else,
 //     and is reported. The last 64 KiB of each are kept in memory.
 //   - A service that is silent has no file, no buffer and no goroutine, and

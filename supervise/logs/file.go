@@ -35,7 +35,7 @@ type File struct {
 	fd      int    // -1: not open
 	service string // whose it is
 	wanted  int64  // marked, once it has been seen
-	index   index
+	index   *index // nil: not open
 	runs    []*run
 	gap     int64     // bytes dropped since the last that was written
 	copying bool      // the file system cannot splice
@@ -49,6 +49,9 @@ type File struct {
 	watchers []*waiter
 }
 
+// asIs is the Policy of a File that has been given none.
+var asIs Policy
+
 // NewFile returns the File LOG-DIR/NAME.log, of the zero Policy. It touches no disk.
 func NewFile(dir, name string) *File { return NewFileAt(filepath.Join(dir, name+logSuffix)) }
 
@@ -56,12 +59,15 @@ func NewFile(dir, name string) *File { return NewFileAt(filepath.Join(dir, name+
 func NewFileAt(path string) *File {
 	f := &File{dir: filepath.Dir(path), base: filepath.Base(path), fd: -1}
 	f.stem = strings.TrimSuffix(f.base, logSuffix)
-	f.policy.Store(&Policy{})
+	f.policy.Store(&asIs)
 	return f
 }
 
 // Set gives the File a Policy, which counts from the next byte on.
-func (f *File) Set(p Policy) { f.policy.Store(&p) }
+func (f *File) Set(p Policy) { f.Share(&p) }
+
+// Share is Set with a Policy that other Files have too, and that is not changed.
+func (f *File) Share(p *Policy) { f.policy.Store(p) }
 
 // Path is the path of the log file, whether it exists or not.
 func (f *File) Path() string { return filepath.Join(f.dir, f.base) }
@@ -93,6 +99,7 @@ func (f *File) open(s *scratch) error {
 // openIndex opens the index of what is open. Without one the log is written all
 // the same.
 func (f *File) openIndex(s *scratch, dir int, now time.Time) {
+	f.index = &index{}
 	err := f.index.open(dir, f.stem, f.at)
 	switch {
 	case err == nil:
@@ -109,6 +116,7 @@ func (f *File) release() {
 		unix.Close(f.fd)
 		f.fd, f.old = -1, false
 		f.index.close()
+		f.index = nil
 		f.mu.Lock()
 		f.at = identity{}
 		f.mu.Unlock()

@@ -91,6 +91,18 @@ func TestCheckDir(t *testing.T) {
 		}
 	}
 	if os.Geteuid() == 0 {
+		on := filepath.Dir(dir)
+		for _, spoil := range []func() error{func() error { return os.Chmod(on, 0o757) }, func() error { return os.Chown(on, 12345, -1) }} {
+			if err := spoil(); err != nil {
+				t.Fatal(err)
+			}
+			if err := CheckDir(dir); err == nil || !strings.Contains(err.Error(), "on the way") {
+				t.Errorf("a way that others can change: %v", err)
+			}
+			if err := errors.Join(os.Chmod(on, 0o755), os.Chown(on, 0, -1)); err != nil {
+				t.Fatal(err)
+			}
+		}
 		if err := os.Chmod(dir, 0o757); err != nil {
 			t.Fatal(err)
 		}

@@ -202,6 +202,9 @@ func renameIndex(dir int, from, to string) {
 }
 
 func (x *index) close() {
+	if x == nil {
+		return
+	}
 	if x.f != nil {
 		x.f.Close()
 	}
@@ -210,7 +213,7 @@ func (x *index) close() {
 
 // add appends an entry.
 func (x *index) add(e entry) error {
-	if x.f == nil {
+	if x == nil || x.f == nil {
 		return nil
 	}
 	var b [indexEntry]byte
@@ -242,7 +245,7 @@ func (x *index) reset() error {
 
 // due reports whether bytes that run gen writes to off now want an entry.
 func (x *index) due(now time.Time, off int64, gen int) bool {
-	if !x.any || x.last.gen != gen {
+	if x == nil || !x.any || x.last.gen != gen {
 		return true
 	}
 	since := now.Sub(x.last.at)

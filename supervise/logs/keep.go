@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,7 +38,7 @@ type kept struct {
 	name   string   // of the service, for what is told
 	dir    string   // of its logs
 	stems  []string // "web"; and "web.err", where standard error is separate
-	policy Policy
+	policy *Policy  // of others too: it is not changed
 
 	next time.Time // when the first gets too old, under the keeper's lock; zero: never
 }
@@ -61,7 +62,11 @@ func newKeeper(tell func(name string, err error)) *keeper {
 func (k *keeper) set(c kept) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.drop(k.kept[c.place()])
+	has := k.kept[c.place()]
+	if has != nil && has.name == c.name && *has.policy == *c.policy && slices.Equal(has.stems, c.stems) {
+		return
+	}
+	k.drop(has)
 	for _, stem := range c.stems {
 		k.kept[place{c.dir, stem}] = &c
 	}

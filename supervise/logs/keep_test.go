@@ -64,7 +64,7 @@ func (k *keeper) wait() {
 
 func (r *keepRig) keep(p Policy, stems ...string) {
 	r.Helper()
-	r.set(kept{name: stems[0], dir: r.dir, stems: stems, policy: p})
+	r.set(kept{name: stems[0], dir: r.dir, stems: stems, policy: &p})
 	r.wait()
 }
 
@@ -358,8 +358,10 @@ func TestKeepDirectory(t *testing.T) {
 	if err := os.Chmod(r.dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	r.keep(Policy{Keep: 1}, "web")
-	r.keep(Policy{Keep: 1}, "web")
+	for range 2 {
+		r.rotated(r.dir, "web")
+		r.wait()
+	}
 	r.want(day1+".log", day2+".log")
 	r.wantTold("web: cannot read rotated logs: " + r.dir + " can be changed by others than root")
 	if err := os.Chmod(r.dir, 0o700); err != nil {
@@ -388,7 +390,7 @@ func TestKeepStops(t *testing.T) {
 	r.want(day1 + ".log")
 
 	r.restart()
-	r.set(kept{name: "web", dir: r.dir, stems: []string{"web"}, policy: Policy{Compress: true}})
+	r.set(kept{name: "web", dir: r.dir, stems: []string{"web"}, policy: &Policy{Compress: true}})
 	r.stop()
 	r.wait()
 	r.rotated(r.dir, "web")
@@ -417,7 +419,7 @@ func TestKeepMany(t *testing.T) {
 		}
 		all.Go(func() {
 			for range 3 {
-				r.set(kept{name: stem, dir: r.dir, stems: []string{stem, stem + ".err"}, policy: Policy{Compress: true, Keep: 3, MaxTotal: 1 << 20, MaxAge: 1e9 * time.Second}})
+				r.set(kept{name: stem, dir: r.dir, stems: []string{stem, stem + ".err"}, policy: &Policy{Compress: true, Keep: 3, MaxTotal: 1 << 20, MaxAge: 1e9 * time.Second}})
 				r.rotated(r.dir, stem)
 				r.rotated(r.dir, stem+".err")
 				r.limit(1 << 20)
@@ -449,7 +451,7 @@ func BenchmarkKeepRotated(b *testing.B) {
 						}
 					}
 				}
-				k.set(kept{name: stem, dir: dir, stems: []string{stem}, policy: Policy{MaxSize: 1000, Keep: 12}})
+				k.set(kept{name: stem, dir: dir, stems: []string{stem}, policy: &Policy{MaxSize: 1000, Keep: 12}})
 			}
 			k.limit(total)
 			k.wait()

@@ -33,6 +33,9 @@ const (
 	manyRuns      = 16
 )
 
+// wakeSlot is what the event of a loop's wakefd carries.
+const wakeSlot = -1
+
 // nextPause is the pause after one of d, when runs pipes were read and the fullest
 // was full to that part of its room.
 func nextPause(d time.Duration, runs int, full float64) time.Duration {
@@ -66,13 +69,14 @@ type loop struct {
 
 	// The thread's own:
 	runs    map[Key]*run
-	byFD    map[int32]*run
+	slots   []*run // by what their epoll events carry; nil: free
+	free    []int32
 	serial  int32
 	scratch *scratch
 }
 
 func startLoop(p *Pump) (*loop, error) {
-	l := &loop{p: p, epfd: -1, wakefd: -1, done: make(chan struct{}), runs: map[Key]*run{}, byFD: map[int32]*run{}}
+	l := &loop{p: p, epfd: -1, wakefd: -1, done: make(chan struct{}), runs: map[Key]*run{}}
 	err := l.open()
 	if err != nil {
 		l.close()
@@ -89,7 +93,7 @@ func (l *loop) open() (err error) {
 	if l.wakefd, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		return os.NewSyscallError("eventfd", err)
 	}
-	ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(l.wakefd)}
+	ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: wakeSlot}
 	if err = unix.EpollCtl(l.epfd, unix.EPOLL_CTL_ADD, l.wakefd, &ev); err != nil {
 		return os.NewSyscallError("epoll_ctl", err)
 	}
@@ -163,7 +167,7 @@ func (l *loop) main() {
 		runs, full := 0, 0.0
 		for i := range max(n, 0) {
 			ev := &events[i]
-			if ev.Fd == int32(l.wakefd) {
+			if ev.Fd == wakeSlot {
 				var count [8]byte
 				_, _ = unix.Read(l.wakefd, count[:])
 				if !l.commands() {
@@ -171,7 +175,7 @@ func (l *loop) main() {
 				}
 				continue
 			}
-			r := l.byFD[ev.Fd]
+			r := l.slots[ev.Fd]
 			if r == nil || r.serial != ev.Pad {
 				continue // ended earlier in this round
 			}
@@ -210,7 +214,13 @@ func (l *loop) add(r *run, show func(Key, []byte)) {
 	l.serial++
 	r.serial = l.serial
 	l.runs[r.key] = r
-	l.byFD[int32(r.fd)] = r
+	if n := len(l.free); n > 0 {
+		r.slot, l.free = l.free[n-1], l.free[:n-1]
+		l.slots[r.slot] = r
+	} else {
+		r.slot = int32(len(l.slots))
+		l.slots = append(l.slots, r)
+	}
 	r.sink.attach(r, l.scratch)
 	l.p.useTap(r.key, r)
 	if r.watched(show); show != nil { // the begin of a line that a Pump left that died
@@ -221,7 +231,7 @@ func (l *loop) add(r *run, show func(Key, []byte)) {
 
 // begin begins to read a run, or to read it again.
 func (l *loop) begin(r *run) {
-	ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(r.fd), Pad: r.serial}
+	ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: r.slot, Pad: r.serial}
 	if err := unix.EpollCtl(l.epfd, unix.EPOLL_CTL_ADD, r.fd, &ev); err != nil {
 		// ENOMEM or ENOSPC (max_user_watches): it cannot be waited for.
 		l.p.problem(Problem{Name: r.key.Name, Err: os.NewSyscallError("epoll_ctl", err)})
@@ -276,7 +286,8 @@ func (l *loop) sync(key Key) *run {
 
 func (l *loop) end(r *run) {
 	delete(l.runs, r.key)
-	delete(l.byFD, int32(r.fd))
+	l.slots[r.slot] = nil
+	l.free = append(l.free, r.slot)
 	r.watch.end(r.key)
 	r.sink.finish(r, l.scratch)
 	r.sink.detach(r)

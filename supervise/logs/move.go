@@ -133,7 +133,7 @@ func (f *File) look(s *scratch, now time.Time, end int64) (int64, error) {
 		}
 	}
 	age := f.policy.Load().MaxAge
-	f.old = age > 0 && f.index.any && now.Sub(f.index.first) >= age
+	f.old = age > 0 && f.index != nil && f.index.any && now.Sub(f.index.first) >= age
 	return end, nil
 }
 
@@ -143,13 +143,13 @@ const markTick = 10
 
 // enter writes into the index that run gen writes at off, if that is due.
 func (f *File) enter(s *scratch, now time.Time, off int64, gen int) {
-	if f.index.f == nil && now.After(f.index.again) {
+	if f.index == nil || f.index.f == nil && now.After(f.index.again) {
 		if dir, err := openDir(f.dir); err == nil {
 			f.openIndex(s, dir, now)
 			unix.Close(dir)
 		}
 	}
-	if f.index.any && off < f.index.last.off { // cut short by others
+	if x := f.index; x != nil && x.any && off < x.last.off { // cut short by others
 		_ = f.index.reset()
 	}
 	if f.wanted == 0 && !f.index.due(now, off, gen) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
@@ -64,6 +65,30 @@ func safeDir(fd int, dir string) error {
 	}
 	if st.Mode&0o022 != 0 {
 		return fmt.Errorf("%s can be changed by others than root (mode %04o); chmod go-w %[1]s", dir, st.Mode&0o7777)
+	}
+	return safeWay(fd, dir)
+}
+
+// safeWay looks at the directories on the way to one that is open: who could move
+// one of them away could put a link to another of root's in its place. One that a
+// group may change is taken to be so on purpose: /var/log is in some systems.
+func safeWay(fd int, dir string) error {
+	way, err := os.Readlink(self(fd))
+	if err != nil || !filepath.IsAbs(way) {
+		return nil // /proc is not there, and so no pipe is
+	}
+	for way != "/" {
+		way = filepath.Dir(way)
+		var st unix.Stat_t
+		if err := unix.Lstat(way, &st); err != nil {
+			return &fs.PathError{Op: "stat", Path: way, Err: err}
+		}
+		if st.Uid != 0 {
+			return fmt.Errorf("%s, on the way to %s, belongs to uid %d, who could have root write to other files; chown root %[1]s", way, dir, st.Uid)
+		}
+		if st.Mode&0o002 != 0 && st.Mode&unix.S_ISVTX == 0 {
+			return fmt.Errorf("%s, on the way to %s, can be changed by anybody (mode %04o); chmod o-w %[1]s", way, dir, st.Mode&0o7777)
+		}
 	}
 	return nil
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"os"
+	"slices"
 	"sync"
 )
 
@@ -16,6 +18,8 @@ type Options struct {
 	// run that has one: see Tidy. "": in memory only, and the death of this
 	// process loses them.
 	Dir string
+	// LogDir is where most Files are. "": all are taken to be in one directory.
+	LogDir string
 	// Drained is told that all a run wrote is in its sink and that nobody has
 	// its pipe open for writing any more; the Pump has let go of it. That may
 	// be long after the run has ended, where something it left behind writes
@@ -52,7 +56,8 @@ type run struct {
 	key     Key
 	path    string // Printer: of the file that keeps part, see partPath
 	fd      int    // own descriptor, of a description that others have too
-	serial  int32  // tells an event of this run from one of an earlier user of fd
+	slot    int32  // in loop.slots
+	serial  int32  // tells an event of this run from one of an earlier user of the slot
 	sink    Sink
 	fresh   bool   // not seen empty yet: it may have ended before it was opened
 	moved   int64  // bytes taken out of the pipe so far
@@ -70,27 +75,33 @@ type run struct {
 }
 
 // A Pump reads the pipes of all runs, with one OS thread for those that go to
-// files and a second one, once there is one, for those that go to a Lines,
-// where a slow reader may block it. All methods may be called concurrently.
+// files in the log directory and a second one, once there is one, for those that
+// go to a Lines, where a slow reader may block it. Files elsewhere, which may be on
+// a disk that hangs, have up to besides more. All methods may be called concurrently.
 type Pump struct {
 	tell *reporter
 	dir  string // Options.Dir
 
+	logDir string // Options.LogDir
+	seed   maphash.Seed
+
 	mu     sync.Mutex
 	closed bool
 	files  *loop
-	lines  *loop // nil until needed
+	lines  *loop          // nil until needed
+	beside [besides]*loop // of files in other directories; nil until needed
 	runs   map[Key]*loop
 	taps   map[Key]*tap // to be set
-	keeps  map[string]kept
 	keep   *keeper
 
 	watches map[string]func(key Key, line []byte) // of all runs of a service
 }
 
+const besides = 4
+
 // NewPump starts a Pump. Close it.
 func NewPump(o Options) (*Pump, error) {
-	p := &Pump{dir: o.Dir, runs: map[Key]*loop{}}
+	p := &Pump{dir: o.Dir, logDir: o.LogDir, seed: maphash.MakeSeed(), runs: map[Key]*loop{}}
 	p.tell = startReporter(o)
 	p.keep = newKeeper(p.note)
 	l, err := startLoop(p)
@@ -128,15 +139,9 @@ func (p *Pump) add(key Key, reader *os.File, sink Sink) error {
 	if p.runs[key] != nil {
 		return fmt.Errorf("run %d is being read already", key.Gen)
 	}
-	l := p.files
-	if _, ok := sink.(*Printer); ok {
-		if p.lines == nil {
-			var err error
-			if p.lines, err = startLoop(p); err != nil {
-				return err
-			}
-		}
-		l = p.lines
+	l, err := p.loopOf(sink)
+	if err != nil {
+		return err
 	}
 	fd, err := duplicate(reader)
 	if err != nil {
@@ -150,6 +155,34 @@ func (p *Pump) add(key Key, reader *os.File, sink Sink) error {
 	show := p.watches[key.Name]
 	l.post(func() { l.add(r, show) })
 	return nil
+}
+
+// loopOf is the loop that reads what goes to a sink.
+func (p *Pump) loopOf(sink Sink) (l *loop, err error) {
+	at := &p.files
+	switch sink := sink.(type) {
+	case *Printer:
+		at = &p.lines
+	case *File:
+		if p.logDir != "" && sink.dir != p.logDir {
+			at = &p.beside[maphash.String(p.seed, sink.dir)%besides]
+		}
+	}
+	if *at == nil {
+		*at, err = startLoop(p)
+	}
+	return *at, err
+}
+
+// loops are those that there are.
+func (p *Pump) loops() []*loop {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.started()
+}
+
+func (p *Pump) started() []*loop {
+	return slices.DeleteFunc(append([]*loop{p.files, p.lines}, p.beside[:]...), func(l *loop) bool { return l == nil })
 }
 
 // ErrClosed is returned after Close.
@@ -181,11 +214,16 @@ func (p *Pump) Release(key Key) {
 // next byte of a service goes to a new one. When it returns nothing is written
 // to the old files any more.
 func (p *Pump) Reopen(ctx context.Context) error {
-	return p.wait(ctx, p.files, func() {
-		for _, r := range p.files.runs {
-			r.sink.release()
+	for _, l := range p.loops() {
+		if err := p.wait(ctx, l, func() {
+			for _, r := range l.runs {
+				r.sink.release()
+			}
+		}); err != nil {
+			return err
 		}
-	})
+	}
+	return nil
 }
 
 func (p *Pump) do(ctx context.Context, key Key, f func(*loop, Key) *run) error {
@@ -229,33 +267,16 @@ func (p *Pump) note(name string, err error) { p.problem(Problem{Name: name, Note
 // the Policy of its File says, from now on and at once; those of a standard error
 // of its own too. Problems come as Notes. One that is kept so already costs little.
 func (p *Pump) Keep(name string, f *File) {
-	want := kept{name: name, dir: f.dir, stems: []string{f.stem, f.stem + errSuffix}, policy: *f.policy.Load()}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if has, ok := p.keeps[name]; ok {
-		if has.place() == want.place() && has.policy == want.policy {
-			return
-		}
-		if has.place() != want.place() {
-			p.keep.forget(has.dir, has.stems[0])
-		}
+	policy := f.policy.Load()
+	stems := []string{f.stem}
+	if policy.Files > 1 {
+		stems = append(stems, f.stem+errSuffix)
 	}
-	if p.keeps == nil {
-		p.keeps = map[string]kept{}
-	}
-	p.keeps[name] = want
-	p.keep.set(want)
+	p.keep.set(kept{name: name, dir: f.dir, stems: stems, policy: policy})
 }
 
 // Unkeep has the rotated files of a service left as they are.
-func (p *Pump) Unkeep(name string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if has, ok := p.keeps[name]; ok {
-		p.keep.forget(has.dir, has.stems[0])
-		delete(p.keeps, name)
-	}
-}
+func (p *Pump) Unkeep(f *File) { p.keep.forget(f.dir, f.stem) }
 
 // Limit sets how many bytes the files of all services that are kept may take
 // together: the oldest rotated ones go first. 0 = no limit.
@@ -274,14 +295,13 @@ func (p *Pump) problem(pr Problem) {
 func (p *Pump) Close() error {
 	p.mu.Lock()
 	p.closed = true
-	files, lines := p.files, p.lines
+	loops := p.started()
 	p.mu.Unlock()
 	p.keep.stop()
-	files.stop()
-	if lines != nil {
-		lines.stop()
+	for _, l := range loops {
+		l.stop()
 	}
-	<-files.done
+	<-p.files.done
 	p.tell.stop()
 	return nil
 }

@@ -200,6 +200,7 @@ func (f *File) stamp(r *run, s *scratch, now time.Time, end, limit int64) (int64
 		sp.pending, r.pending = true, true
 		sp.ino = 0
 		f.block(s, err)
+		s.l.park(r) // there may be nothing more in its pipe
 	} else if err != nil {
 		f.lose(s, int64(len(sp.part)), err)
 		sp.cut()

@@ -43,10 +43,7 @@ func (p *Pump) Watch(name string, show func(key Key, line []byte)) (settled func
 		delete(p.watches, name)
 	}
 	var settling []func()
-	for _, l := range []*loop{p.files, p.lines} {
-		if l == nil {
-			continue
-		}
+	for _, l := range p.started() {
 		done := make(chan struct{})
 		l.post(func() { l.watch(name, show); close(done) })
 		settling = append(settling, func() {

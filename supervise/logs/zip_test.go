@@ -261,7 +261,7 @@ func BenchmarkKeepCompress(b *testing.B) {
 	text := accessLog(24 << 20)
 	dir := b.TempDir()
 	k := newKeeper(func(_ string, err error) { b.Error(err) })
-	k.set(kept{name: "web", dir: dir, stems: []string{"web"}, policy: Policy{Compress: true}})
+	k.set(kept{name: "web", dir: dir, stems: []string{"web"}, policy: &Policy{Compress: true}})
 	k.wait()
 	b.SetBytes(int64(len(text)))
 	at := noon
