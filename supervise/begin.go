@@ -79,6 +79,7 @@ func (s *Supervisor) begin() error {
 			return err
 		}
 	}
+	aside := s.setAside()
 	if !again || !a.Whole {
 		if !again || a.Settings == nil { // else it was read when gsv was started
 			s.readSettings()
@@ -91,7 +92,7 @@ func (s *Supervisor) begin() error {
 	}
 	s.endUnknown(found)
 	s.dropHeld()
-	s.tidy()
+	s.tidy(aside)
 	for _, ev := range backlog {
 		s.heard(ev)
 	}
@@ -360,11 +361,37 @@ func (s *Supervisor) endUnknown(found *findings) {
 	}
 }
 
-// tidy removes what the log pump left on disk for runs that nobody knows.
-func (s *Supervisor) tidy() {
-	err := logs.Tidy(filepath.Join(s.opts.RunDir, "log"), func(key logs.Key) bool {
+// setAside looks for what an earlier log pump left on disk of runs that are gone.
+func (s *Supervisor) setAside() []logs.Key {
+	return logs.SetAside(s.partsDir(), func(key logs.Key) bool {
 		svc := s.services[key.Name]
-		return svc != nil && svc.runs[key.Gen] != nil
+		return svc == nil || svc.runs[key.Gen] == nil
+	})
+}
+
+func (s *Supervisor) partsDir() string { return filepath.Join(s.opts.RunDir, "log") }
+
+// tidy writes what was set aside, and removes what an earlier log pump left of
+// services that nobody knows.
+func (s *Supervisor) tidy(aside []logs.Key) {
+	salvaged := map[logs.Key]bool{}
+	for _, key := range aside {
+		svc := s.services[key.Name]
+		if svc == nil || salvaged[key] {
+			continue
+		}
+		sink := svc.out
+		if key.Err && svc.err != nil {
+			sink = svc.err
+		}
+		if err := s.pump.Salvage(key, sink); err != nil {
+			s.say(err.Error())
+		}
+		salvaged[key] = true // soon
+	}
+	err := logs.Tidy(s.partsDir(), func(key logs.Key) bool {
+		svc := s.services[key.Name]
+		return svc != nil && svc.runs[key.Gen] != nil || salvaged[key]
 	})
 	if err != nil {
 		s.say(err.Error())

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // partSuffix is what the file of a run is called, after its Key, that keeps a
@@ -21,6 +23,42 @@ func partPath(dir string, key Key) string {
 		return ""
 	}
 	return filepath.Join(dir, key.String()+partSuffix)
+}
+
+// SetAside gives what is in dir, the Options.Dir of Pumps, of runs that are gone to
+// run 0 of their services, which none is: a run that is started next may have the
+// number of one whose record was lost. It returns for which services Salvage finds
+// something. gone says of which runs nobody will read the pipe.
+func SetAside(dir string, gone func(Key) bool) (found []Key) {
+	entries, _ := os.ReadDir(dir) // that it is missing is told by Tidy
+	for _, e := range entries {
+		key, ok := parsePart(e.Name())
+		if !ok || strings.HasSuffix(e.Name(), seenSuffix) || !gone(key) {
+			continue
+		}
+		aside := Key{Name: key.Name, Err: key.Err}
+		name := aside.String() + filepath.Ext(e.Name())
+		if name != e.Name() {
+			// In place of none: the other one is as good.
+			if err := unix.Renameat2(unix.AT_FDCWD, filepath.Join(dir, e.Name()), unix.AT_FDCWD, filepath.Join(dir, name), unix.RENAME_NOREPLACE); err != nil {
+				continue
+			}
+		}
+		found = append(found, aside)
+	}
+	return found
+}
+
+// Salvage moves what SetAside has found to sink. Drained follows.
+func (p *Pump) Salvage(key Key, sink Sink) error {
+	var ends [2]int
+	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		return fmt.Errorf("cannot write what is left of the output of %s: %w", key.Name, os.NewSyscallError("pipe2", err))
+	}
+	unix.Close(ends[1])
+	reader := os.NewFile(uintptr(ends[0]), "ended")
+	defer reader.Close()
+	return p.Add(key, reader, sink)
 }
 
 // Tidy removes from dir, the Options.Dir of Pumps, what they keep there of runs
