@@ -104,6 +104,7 @@ func NewPump(o Options) (*Pump, error) {
 	p := &Pump{dir: o.Dir, logDir: o.LogDir, seed: maphash.MakeSeed(), runs: map[Key]*loop{}}
 	p.tell = startReporter(o)
 	p.keep = newKeeper(p.note)
+	undo(p.dir)
 	l, err := startLoop(p)
 	if err != nil {
 		p.tell.stop()

@@ -35,6 +35,23 @@ func newRig(t *testing.T) *rig {
 	return r
 }
 
+// again is another Pump with the same directories.
+func (r *rig) again() *rig {
+	r.Helper()
+	next := newRig(r.T)
+	if err := next.Pump.Close(); err != nil {
+		r.Fatal(err)
+	}
+	next.parts, next.logs = r.parts, r.logs
+	p, err := NewPump(Options{Dir: r.parts, Drained: func(k Key) { next.drained <- k }, Problem: func(p Problem) { next.problems <- p }})
+	if err != nil {
+		r.Fatal(err)
+	}
+	r.Cleanup(func() { p.Close() })
+	next.Pump = p
+	return next
+}
+
 // run makes the pipe of a run and has the Pump read it; as with a guardian,
 // its reader stays open besides.
 func (r *rig) run(key Key, sink Sink) *os.File {

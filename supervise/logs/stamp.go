@@ -2,31 +2,11 @@ package logs
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"os"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
-)
-
-// With a time before each line bytes are changed on their way, so that no single
-// system call moves them. They go by way of a file of the run in Options.Dir, its
-// spill: splice(2) takes whole lines out of the pipe into the spill, they are
-// written to the log, and the spill is cut. So after a death the spill has what
-// may not be in the log as a whole: the log is cut back to where it ended before,
-// and they are written again. What is after the last newline waits in the spill
-// for the rest of its line.
-//
-// The header of a spill, whose numbers are little-endian:
-//
-//	where the log ended u64  its inode u64  flags u8
-const (
-	spillSuffix = ".spill"
-	spillHeader = 32
-	spillMid    = 1 // the log ends within a line that was too long to wait for its end
-	spillAfter  = 2 // and will when what is here has been written
 )
 
 // StampLayout is the time before each line, in UTC, which a space follows.
@@ -34,133 +14,10 @@ const StampLayout = "2006-01-02T15:04:05.000Z07:00"
 
 const stampExample = "2006-01-02T15:04:05.000Z "
 
-// A spill is what a run needs to have its lines stamped.
-type spill struct {
-	fd      int    // -1: not open, and nothing is on disk
-	path    string // "": there is none, and a death may double lines
-	part    []byte // what is in it, and not in the log
-	mid     bool   // the log ends within a line of this run's
-	pending bool   // part is to be written before anything else
-	base    int64  // where the log ended before a part that is pending
-	ino     uint64 // of that log; 0: nothing of it can be there
-}
-
-// stamped reports whether something of a run is on its way through its spill.
-func (r *run) stamped() bool { return r.spill != nil && (len(r.spill.part) > 0 || r.spill.mid) }
-
-// takeUp takes up what a Pump that died has left in the spill of a run.
-func (r *run) takeUp(dir string) {
-	if dir == "" {
-		return
-	}
-	path := filepath.Join(dir, r.key.String()+spillSuffix)
-	fd, err := open(unix.AT_FDCWD, path, unix.O_RDWR|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return
-	}
-	sp := &spill{fd: fd, path: path}
-	r.spill = sp
-	b, err := readAll(fd)
-	if err != nil || len(b) < spillHeader {
-		return
-	}
-	flags := b[16]
-	sp.part = bytes.Clone(b[spillHeader:])
-	sp.mid = flags&spillMid != 0
-	switch {
-	case len(sp.part) == 0:
-		sp.mid = flags&spillAfter != 0
-		sp.part = nil
-	case bytes.IndexByte(sp.part, '\n') >= 0 || len(sp.part) >= maxLine:
-		sp.pending = true
-		sp.base, sp.ino = int64(binary.LittleEndian.Uint64(b)), binary.LittleEndian.Uint64(b[8:])
-	}
-	r.pending = sp.pending
-}
-
-func readAll(fd int) ([]byte, error) {
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return nil, err
-	}
-	b := make([]byte, st.Size)
-	n, err := unix.Pread(fd, b, 0)
-	return b[:max(0, n)], err
-}
-
-// open makes the spill of a run.
-func (r *run) openSpill(dir string) *spill {
-	if r.spill != nil {
-		return r.spill
-	}
-	r.spill = &spill{fd: -1}
-	if dir != "" {
-		path := filepath.Join(dir, r.key.String()+spillSuffix)
-		if err := os.MkdirAll(dir, 0o700); err == nil {
-			fd, err := open(unix.AT_FDCWD, path, unix.O_RDWR|unix.O_CREAT|unix.O_TRUNC|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
-			if err == nil {
-				r.spill.fd, r.spill.path = fd, path
-			}
-		}
-	}
-	return r.spill
-}
-
-// close lets go of the spill; what is in it stays there.
-func (sp *spill) close() {
-	if sp != nil && sp.fd >= 0 {
-		unix.Close(sp.fd)
-		sp.fd = -1
-	}
-}
-
-// note writes the header: where the log ends before what is taken up next, and
-// whether it will end within a line after that.
-func (sp *spill) note(base int64, ino uint64, after bool) {
-	var b [spillHeader]byte
-	binary.LittleEndian.PutUint64(b[:], uint64(base))
-	binary.LittleEndian.PutUint64(b[8:], ino)
-	if sp.mid {
-		b[16] |= spillMid
-	}
-	if after {
-		b[16] |= spillAfter
-	}
-	if sp.fd >= 0 {
-		if n, err := pwrite(sp.fd, b[:], 0); n < len(b) || err != nil {
-			sp.fail()
-		}
-	}
-}
-
-// fail does without a file, where there is no room for it: the dead may double lines.
-func (sp *spill) fail() {
-	sp.close()
-	if sp.path != "" {
-		_ = unix.Unlink(sp.path)
-	}
-}
-
-// take moves n bytes from the pipe of a run into its spill; b are the same.
-func (sp *spill) take(r *run, s *scratch, b []byte) {
-	left, off := int64(len(b)), int64(spillHeader+len(sp.part))
-	for left > 0 && sp.fd >= 0 {
-		n, err := splice(r.fd, sp.fd, &off, left)
-		if n <= 0 || err != nil {
-			sp.fail()
-			break
-		}
-		left -= n
-	}
-	if left > 0 {
-		_, _ = s.discard(r.fd, left)
-	}
-}
-
 // stamp moves whole lines of a run to the end of the file, each with the time
 // before it. It returns how many bytes it has taken out of the pipe.
 func (f *File) stamp(r *run, s *scratch, now time.Time, end, limit int64) (int64, error) {
-	sp := r.openSpill(s.p.dir)
+	sp := r.openSpill(s.p.dir, f.Path())
 	if r.pending {
 		if err := f.finishPending(r, s, now, end); err != nil {
 			return 0, err
@@ -193,12 +50,10 @@ func (f *File) stamp(r *run, s *scratch, now time.Time, end, limit int64) (int64
 	sp.note(end, f.at.ino, b[whole-1] != '\n')
 	sp.take(r, s, b[:whole])
 	sp.part = append(sp.part, b[:whole]...)
-	r.moved += int64(whole)
 	err = f.putPart(r, s, now, end)
-	r.moved -= int64(whole) // move counts them
 	if err != nil && f.policy.Load().Block {
-		sp.pending, r.pending = true, true
-		sp.ino = 0
+		r.pending = true
+		sp.note(end, 0, false) // nothing of it is in the log, to which others may write
 		f.block(s, err)
 		s.l.park(r) // there may be nothing more in its pipe
 	} else if err != nil {
@@ -263,41 +118,39 @@ func stampedFit(sp *spill, b []byte, left int64) int {
 	return n
 }
 
-// finishPending writes what is complete of the part to the log, in place of what
-// a dead Pump, or a full disk, has left of it there.
+// finishPending writes what is complete of the part to the log: a dead Pump, or a
+// full disk, has left nothing of it there.
 func (f *File) finishPending(r *run, s *scratch, now time.Time, end int64) error {
 	sp := r.spill
-	if sp.ino != 0 && sp.ino == f.at.ino && sp.base < end {
-		if err := unix.Ftruncate(f.fd, sp.base); err != nil {
-			return err
-		}
-		end = sp.base
-	}
+	sp.note(end, f.at.ino, false)
 	whole := bytes.LastIndexByte(sp.part, '\n') + 1
 	if whole == 0 {
 		whole = len(sp.part)
 	}
 	rest := bytes.Clone(sp.part[whole:])
 	sp.part = sp.part[:whole]
-	if err := f.putPart(r, s, now, end); err != nil {
+	if err := f.put(r, s, now, end); err != nil {
 		sp.part = append(sp.part, rest...)
+		sp.note(end, 0, false)
 		return err
 	}
-	sp.pending, r.pending = false, false
-	if len(rest) == 0 {
-		return nil
-	}
-	sp.part = rest
-	if sp.fd >= 0 {
-		if _, err := pwrite(sp.fd, rest, spillHeader); err != nil {
-			sp.fail()
-		}
-	}
+	r.pending = false
+	sp.become(rest)
+	f.nudge()
 	return nil
 }
 
-// putPart writes the part, all of it, to the end of the file, and cuts the spill.
+// putPart is put, and cuts the spill.
 func (f *File) putPart(r *run, s *scratch, now time.Time, end int64) error {
+	err := f.put(r, s, now, end)
+	if err == nil {
+		r.spill.cut()
+	}
+	return err
+}
+
+// put writes the part, all of it, to the end of the file.
+func (f *File) put(r *run, s *scratch, now time.Time, end int64) error {
 	sp := r.spill
 	f.enter(s, now, end, r.key.Gen)
 	start := end
@@ -318,19 +171,7 @@ func (f *File) putPart(r *run, s *scratch, now time.Time, end int64) error {
 	}
 	f.wrote(s, start, int64(n))
 	sp.mid = sp.part[len(sp.part)-1] != '\n'
-	sp.cut()
 	return nil
-}
-
-// cut empties the spill.
-func (sp *spill) cut() {
-	sp.part = sp.part[:0]
-	if cap(sp.part) > plenty/8 {
-		sp.part = nil // costs nothing while there is none
-	}
-	if sp.fd >= 0 && unix.Ftruncate(sp.fd, spillHeader) != nil {
-		sp.fail()
-	}
 }
 
 // appendStamped appends lines to b, the time before each; mid: the first one has

@@ -65,12 +65,17 @@ func TestSpillTakenUp(t *testing.T) {
 			at := identify(fd)
 			unix.Close(fd)
 			dead := run{key: key}
-			sp := dead.openSpill(r.parts)
+			sp := dead.openSpill(r.parts, file.Path())
 			sp.note(int64(len(before)), at.ino, false)
-			if _, err := pwrite(sp.fd, []byte(tt.part), spillHeader); err != nil {
+			if _, err := pwrite(sp.fd, []byte(tt.part), sp.begin()); err != nil {
 				t.Fatal(err)
 			}
 			sp.close()
+			r = r.again()
+			beside := r.run(Key{Name: "web", Gen: 2}, file) // which writes there before
+			r.write(beside, "beside\n")
+			beside.Close()
+			<-r.drained
 
 			child := r.run(key, file)
 			r.write(child, tt.rest)
@@ -86,8 +91,8 @@ func TestSpillTakenUp(t *testing.T) {
 				_, line, _ = strings.Cut(line, " ")
 				lines.WriteString(line)
 			}
-			if lines.String() != tt.want {
-				t.Errorf("%q, want %q", lines.String(), tt.want)
+			if want := strings.Replace(tt.want, "before\n", "before\nbeside\n", 1); lines.String() != want {
+				t.Errorf("%q, want %q", lines.String(), want)
 			}
 			if left, _ := os.ReadDir(r.parts); len(left) != 0 {
 				t.Errorf("left: %v", left)
