@@ -27,7 +27,11 @@ func (s *Supervisor) listen(svc *service, p guardian.Process) {
 	}
 	s.readyHeld(svc, key.Gen, held[min(outputs, len(held)):]) // before a line of it is read
 	r.drained = true
-	for i, sink := range []logs.Sink{svc.out, svc.err}[:min(outputs, len(held))] {
+	errs := svc.err
+	if errs == nil { // by another definition than that of the run
+		errs = svc.out
+	}
+	for i, sink := range []logs.Sink{svc.out, errs}[:min(outputs, len(held))] {
 		if e := s.readOn(svc, r, key, held[i], sink, i > 0); e != nil {
 			err = e
 		}
