@@ -250,3 +250,49 @@ func TestRotationFails(t *testing.T) {
 		t.Errorf("%+v", <-r.problems)
 	}
 }
+
+// FuzzRotation: whatever a service writes, in whatever pieces, and wherever a file
+// has to end, its files have all of it, in order, and end where lines do.
+func FuzzRotation(f *testing.F) {
+	f.Add([]byte("one\ntwo\n\nthree and more"), uint16(7), uint16(3), false)
+	f.Add([]byte("a line that is longer than a file may be\nshort\n"), uint16(4), uint16(100), true)
+	f.Add(bytes.Repeat([]byte("0123456789abcde\n"), 3000), uint16(10000), uint16(4096), false)
+	f.Fuzz(func(t *testing.T, text []byte, size, piece uint16, stamps bool) {
+		if len(text)*40 > (1+int(size))*300 { // so many files are not made in a moment
+			return
+		}
+		r := newRig(t)
+		file := NewFile(r.logs, "web")
+		file.Set(Policy{MaxSize: int64(size) + 1, Timestamp: stamps})
+		child := r.run(Key{Name: "web", Gen: 1}, file)
+		for b := range slices.Chunk(text, int(piece)+1) {
+			r.write(child, string(b))
+		}
+		child.Close()
+		<-r.drained
+		want := string(text)
+		got := whole(t, file)
+		if stamps {
+			got = unstamped(t, got)
+			if want != "" && !strings.HasSuffix(want, "\n") {
+				want += "\n"
+			}
+		}
+		if got != want {
+			t.Fatalf("%q, want %q", clip([]byte(got)), clip([]byte(want)))
+		}
+		for _, path := range pieces(t, file) {
+			b, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			long := len(b) > 2*(int(size)+1) // cut where there was no end of a line
+			if path != file.Path() && b[len(b)-1] != '\n' && !long {
+				t.Errorf("%s is cut within a line", path)
+			}
+			if n := bytes.Count(b, []byte("\n")); len(b) > int(size)+1 && n > 1 {
+				t.Errorf("%s has %d bytes in %d lines", path, len(b), n)
+			}
+		}
+	})
+}

@@ -63,8 +63,9 @@ func (f *File) stamp(r *run, s *scratch, now time.Time, end, limit int64) (int64
 	return int64(whole), nil
 }
 
-// stampedRoom is how much of b, whole lines, is to be written next, and where: in
-// the file that takes the place of this one, if the first of them has no room here.
+// stampedRoom is how much of b, whole lines, is to be written next, after what is in
+// the spill, and where: in the file that takes the place of this one, if the first of
+// them has no room here. With no b it is for the spill alone, which is a line.
 func (f *File) stampedRoom(r *run, s *scratch, now time.Time, end int64, b []byte) (int64, int, error) {
 	size := f.policy.Load().size()
 	if size == 0 && !f.old || now.Before(f.fixed) {
@@ -74,9 +75,15 @@ func (f *File) stampedRoom(r *run, s *scratch, now time.Time, end int64, b []byt
 	if size == 0 {
 		left = 1 << 62
 	}
+	fits := func() int {
+		if len(b) == 0 && int64(len(r.spill.part)+len(stampExample)) <= left {
+			return 1
+		}
+		return stampedFit(r.spill, b, left)
+	}
 	n := 0
 	if !f.old {
-		n = stampedFit(r.spill, b, left)
+		n = fits()
 	}
 	if n == 0 && end > 0 && f.newline(end) {
 		f.rotate(s, now)
@@ -87,7 +94,7 @@ func (f *File) stampedRoom(r *run, s *scratch, now time.Time, end int64, b []byt
 		if size > 0 {
 			left = size - end
 		}
-		n = stampedFit(r.spill, b, left)
+		n = fits()
 	}
 	if n == 0 { // longer than a file may be
 		if n = bytes.IndexByte(b, '\n') + 1; n == 0 {
@@ -207,7 +214,11 @@ func (f *File) finish(r *run, s *scratch) {
 			if len(sp.part) == 0 || sp.part[len(sp.part)-1] != '\n' {
 				sp.part = append(sp.part, '\n')
 			}
-			if err := f.putPart(r, s, time.Now(), end); err != nil {
+			now := time.Now()
+			if end, _, err = f.stampedRoom(r, s, now, end, nil); err == nil {
+				err = f.putPart(r, s, now, end)
+			}
+			if err != nil {
 				f.lose(s, int64(len(sp.part)), err)
 			}
 		}
