@@ -66,6 +66,7 @@ type Definition struct {
 	Ready Ready
 	Allow map[string][]string // verb or role ("read" "operate" "all") to users and "@groups"
 	Log   Log
+	Watch Watch
 
 	// Warnings are what should be said about a file that can be used nevertheless. They may
 	// depend on the moment (is there such a user?), so Equal does not look at them.
@@ -162,6 +163,26 @@ type Log struct {
 	Journal   bool          // forwarded to the journal
 }
 
+// Watch is the [watch] table. Nothing is watched where it has neither Paths nor a Stamp.
+type Watch struct {
+	Paths    []string      // files, directories with all below, globs, links; as written: a relative one counts from WorkingDirectory
+	Ignore   []string      // patterns as in .gitignore of what does not count
+	Debounce time.Duration // how long nothing may change before a deploy counts as settled
+	MaxDelay time.Duration // after which it is said what still changes; 0 = never
+	Stamp    string        // a file whose change alone counts, as Paths; "" = none
+	Poll     time.Duration // from one look to the next, where the kernel does not tell; 0 = it does
+	Action   Action        // what is done
+}
+
+// On reports whether anything is watched.
+func (w Watch) On() bool { return len(w.Paths) > 0 || w.Stamp != "" }
+
+// An Action is a verb that can be carried out without an operator.
+type Action struct {
+	Verb   string // its name, never an alias
+	Signal string // of a verb that sends a signal: which, without "SIG"
+}
+
 // An EnvironmentFile is read at each start.
 type EnvironmentFile struct {
 	Path     string
@@ -253,6 +274,8 @@ type Defaults struct {
 	Container bool
 	// Verbs are the names that [allow] takes beside "read", "operate" and "all"; nil takes any.
 	Verbs []string
+	// Actions are the verbs that watch.action takes, their aliases too; nil takes any word.
+	Actions map[string]Action
 }
 
 // Equal says if both definitions mean the same and come from the same source.

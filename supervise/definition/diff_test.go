@@ -48,6 +48,9 @@ func TestDiff(t *testing.T) {
 		{"the log", base, base + "[log]\nmode = '0644'\ngroup = 0\nmax-size = 0\nkeep = 2\nmax-age = '1d'\nmax-total = '1GB'\ncompress = 'none'\ntimestamp = true\non-full = 'block'\nsyslog = 'unix'\njournal = true",
 			"log.mode:live log.group:live log.max-size:live log.keep:live log.max-age:live log.max-total:live log.compress:live log.timestamp:live log.on-full:live log.syslog:live log.journal:live"},
 		{"the format", base + "log.output = 'stdout'", base + "log.output = 'stdout'\nlog.format = 'raw'", "log.format:live"},
+		{"the watch's defaults", base + "watch.paths = ['/srv']", base + "[watch]\npaths = ['/srv']\nignore = []\ndebounce = '2000ms'\nmax-delay = '0m'\npoll = '0s'\naction = 'reload'", ""},
+		{"the watch", base, base + "[watch]\npaths = ['/srv']\nignore = ['x']\ndebounce = '1s'\nmax-delay = '1m'\npoll = '1s'\nstamp = 'x'\naction = 'restart'",
+			"watch.paths:live watch.ignore:live watch.debounce:live watch.max-delay:live watch.stamp:live watch.poll:live watch.action:live"},
 		{"standard error", base, base + "log.stderr = 'separate'", "log.stderr"},
 	}
 	for _, tt := range tests {
@@ -81,7 +84,7 @@ func TestDiffSeesEverything(t *testing.T) {
 		}
 		seen := false
 		name := strings.ReplaceAll(k.Name, "NAME", "x")
-		for _, with := range []string{"", "ready.tcp = ':8'\n", "ready.http = 'http://a/'\n", "listen.x.address = 'unix:/x'\n", "listen.x.address = '[::]:7'\n", "reload-command = 'b'\n"} {
+		for _, with := range []string{"", "ready.tcp = ':8'\n", "ready.http = 'http://a/'\n", "listen.x.address = 'unix:/x'\n", "listen.x.address = '[::]:7'\n", "reload-command = 'b'\n", "watch.paths = ['/p']\n"} {
 			for _, value := range []string{"'x y'", "true", "false", "['x']", "'7m'", "7", "'077'", "'USR1'", "['USR1', '1s', 'INT', '1s']", "'7s'", "[7]", "{x = 'y'}", "{x = ['root']}", "'/x'", "':7'",
 				"'starman'", "'ignore'", "'none'", "'oneshot'", "'shutdown'", "'no'", "'group'", "'stdout'", "'http://b/'", "'json'", "'separate'", "'block'", "'unix'", "'0644'", "'7MB'", "'x.log'", "'404'"} {
 				src := fmt.Sprintf("command = 'a'\n%s%s = %s\n", with, name, value)
@@ -130,6 +133,7 @@ func TestWithLive(t *testing.T) {
 		"command = \"sleep 1\"\nready.exec = \"x\"\nready.interval = \"3s\"", "command = \"sleep 1\"\nready.http = \"http://a/\"\nready.headers.X = \"y\"\npid-file = \"/x\"",
 		"command = \"starman\"\nlisten.a.address = \"0.0.0.0:1\"\nready.http = \"/x\"", "command = \"unicorn -c x\"\nreload = \"usr2\"\nready.notify = true",
 		"command = \"sleep 1\"\n[log]\nstderr = \"separate\"\nmax-size = \"1MB\"\npath = \"x.log\"", "command = \"sleep 1\"\n[log]\noutput = \"none\"\njournal = true",
+		"command = \"sleep 1\"\n[watch]\npaths = [\"/srv\"]\naction = \"restart\"", "command = \"sleep 1\"\n[watch]\nstamp = \"/x\"\ndebounce = \"1s\"\npoll = \"5s\"",
 		"command = \"sleep 1\"\n[ready]\ntcp = \"127.0.0.1:1\"", "command = \"sleep 1\"\nmin-uptime = \"3s\"", "command = \"sleep 1\"\n[environment]\nA = \"b\"",
 	} {
 		after := parse(text + "\n")

@@ -69,7 +69,7 @@ func reference() string {
 	for _, group := range []struct {
 		title string
 		keys  []Key
-	}{{"What runs", whatKeys}, {"Who runs it, where, and with what", whoKeys}, {"Where its output goes", logKeys}, {"What gsv holds for it", listenKeys}, {"What proves that it is ready", readyKeys}, {"When it is started, and started again", whenKeys}, {"How it is stopped", howKeys}, {"How it is reloaded", reloadKeys}} {
+	}{{"What runs", whatKeys}, {"Who runs it, where, and with what", whoKeys}, {"Where its output goes", logKeys}, {"What gsv holds for it", listenKeys}, {"What proves that it is ready", readyKeys}, {"When it is started, and started again", whenKeys}, {"How it is stopped", howKeys}, {"How it is reloaded", reloadKeys}, {"When it is reloaded by itself", watchKeys}} {
 		fmt.Fprintf(&b, "### %s\n\n", group.title)
 		for _, k := range group.keys {
 			fmt.Fprintf(&b, "- **`%s`**: %s%s", k.Name, k.Type, values(k))

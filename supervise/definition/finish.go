@@ -25,6 +25,7 @@ func (d *draft) finish(r *reader) {
 	d.reload()
 	d.beside()
 	d.log()
+	d.watch()
 	d.ownEnvironment()
 	d.foreground()
 	d.contradictions()

@@ -31,7 +31,7 @@ type Enum struct {
 }
 
 // table is the key table.
-var table = slices.Concat(whatKeys, whoKeys, logKeys, listenKeys, readyKeys, whenKeys, howKeys, reloadKeys, laterKeys)
+var table = slices.Concat(whatKeys, whoKeys, logKeys, listenKeys, readyKeys, whenKeys, howKeys, reloadKeys, watchKeys, laterKeys)
 
 // rows finds a key by its name.
 var rows = func() map[string]*Key {

@@ -26,7 +26,8 @@ supplementary-groups umask autostart restart restart-delay restart-delay-max res
 success-exit-status stop-signal stop-timeout stop-sequence kill-mode groups on-end allow ready.tcp ready.unix ready.interval ready.timeout
 ready.workers ready.http ready.exec ready.notify ready.fd ready.log-line ready.status ready.headers pid-file
 listen.NAME.address listen.NAME.backlog listen.NAME.mode listen.NAME.owner listen.NAME.group listen.NAME.reuse-port reload reload-signal reload-command reload-timeout drain-timeout stale-release check-command check-timeout
-log.output log.format log.path log.mode log.group log.stderr log.max-size log.keep log.max-age log.max-total log.compress log.timestamp log.on-full log.syslog log.journal`
+log.output log.format log.path log.mode log.group log.stderr log.max-size log.keep log.max-age log.max-total log.compress log.timestamp log.on-full log.syslog log.journal
+watch.paths watch.ignore watch.debounce watch.max-delay watch.stamp watch.poll watch.action`
 
 // more are keys of the contract's "nofile nproc core memlock …".
 const more = `limits.as limits.data limits.stack limits.fsize limits.cpu`

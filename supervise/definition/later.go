@@ -32,14 +32,6 @@ var laterKeys = []Key{
 	{Name: "cgroup.cpu-max", Type: "percentage", Doc: "CPU of the whole service.", Systemd: "CPUQuota"},
 	{Name: "cgroup.pids-max", Type: "integer", Doc: "Processes of the whole service.", Systemd: "TasksMax"},
 
-	{Name: "watch.paths", Type: "array of paths", Doc: "Reloads when deployed files have settled.", Systemd: "PathChanged PathModified", Other: "watch_paths restart_directory_monitor restart_file_pattern"},
-	{Name: "watch.ignore", Type: "array of patterns", Doc: "Files that do not count.", Other: "ignore_watch"},
-	{Name: "watch.debounce", Type: "duration", Default: `"2s"`, Doc: "How long nothing may change before a deploy counts as settled.", Other: "watch_delay"},
-	{Name: "watch.max-delay", Type: "duration", Doc: "After which an event tells what still changes."},
-	{Name: "watch.stamp", Type: "path", Doc: "A file whose change ends a deploy."},
-	{Name: "watch.poll", Type: "duration", Doc: "For file systems that do not tell."},
-	{Name: "watch.action", Type: "verb", Default: `"reload"`, Doc: "What is done."},
-
 	{Name: "health.http", Type: "URL", Doc: "Asked again and again."},
 	{Name: "health.tcp", Type: "address", Doc: "The same by a connection."},
 	{Name: "health.exec", Type: "command", Doc: "The same by a command.", Other: "healthcheck liveness_probe livenessProbe"},

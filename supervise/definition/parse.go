@@ -99,6 +99,7 @@ func newDraft(name, path string, src []byte, defaults Defaults) *draft {
 		CheckTimeout:       30 * time.Second,
 		Ready:              Ready{Interval: 200 * time.Millisecond, Timeout: 2 * time.Second, Statuses: []StatusRange{{200, 399}}},
 		Log:                Log{Mode: 0o640, MaxSize: 50 << 20, Keep: 10, Compress: true},
+		Watch:              Watch{Debounce: 2 * time.Second, Action: Action{Verb: "hup"}},
 	}}
 	if defaults.Container {
 		d.Inherit = Inherit{All: true}

@@ -26,7 +26,8 @@ func TestDefaults(t *testing.T) {
 		Ready:        Ready{Interval: 200 * time.Millisecond, Timeout: 2 * time.Second, Statuses: []StatusRange{{200, 399}}},
 
 		ReloadTimeout: time.Minute, DrainTimeout: 2 * time.Minute, CheckTimeout: 30 * time.Second,
-		Log: Log{Mode: 0o640, MaxSize: 50 << 20, Keep: 10, Compress: true},
+		Log:   Log{Mode: 0o640, MaxSize: 50 << 20, Keep: 10, Compress: true},
+		Watch: Watch{Debounce: 2 * time.Second, Action: Action{Verb: "hup"}},
 	}
 	if diff := cmp.Diff(want, parse(t, src)); diff != "" {
 		t.Error(diff)
@@ -98,6 +99,14 @@ timestamp = true
 on-full = "block"
 syslog = "udp://[::1]:0514"
 journal = true
+[watch]
+paths = [".", "/srv/*/lib"]
+ignore = ["tmp/", "!tmp/keep"]
+debounce = "500ms"
+max-delay = "5m"
+stamp = "tmp/restart.txt"
+poll = "10s"
+action = "USR1"
 [listen.web]
 address = "*:080"
 backlog = 64
@@ -138,6 +147,8 @@ func TestEverything(t *testing.T) {
 		Allow: map[string][]string{"hup": {"root", "@root", "12345"}, "read": {}},
 		Log: Log{Path: "shop/web.log", Mode: 0o600, Group: "0", Separate: true, MaxSize: 512 << 10, MaxAge: 30 * 24 * time.Hour, MaxTotal: 1 << 30,
 			Timestamp: true, Block: true, Syslog: "udp://[::1]:514", Journal: true},
+		Watch: Watch{Paths: []string{".", "/srv/*/lib"}, Ignore: []string{"tmp/", "!tmp/keep"}, Debounce: 500 * time.Millisecond, MaxDelay: 5 * time.Minute,
+			Stamp: "tmp/restart.txt", Poll: 10 * time.Second, Action: Action{Verb: "USR1"}},
 		Reload: ByCommand, ReloadCommand: []string{"sh", "-c", "kill -USR2 $PPID; sleep 1"}, ReloadTimeout: 5 * time.Minute,
 		StaleRelease: RestartStale, CheckCommand: []string{"perl", "-c", "app.psgi"}, CheckTimeout: time.Minute,
 	}

@@ -87,18 +87,21 @@ func meant(in, name string, raw any) (*Key, string) {
 		}
 		return k, hint
 	}
-	if k := inAnyTable(ours); k != nil && k.named() {
-		return k, "it belongs into a table: write it below a header [listen.http], with a name of your choice"
-	} else if k != nil {
-		return k, fmt.Sprintf("it belongs into a table: write it below a header [%s], or as %s", k.Table(), k.Name)
-	}
 	var here []string
 	for _, k := range table {
 		if k.Table() == in {
 			here = append(here, k.In())
 		}
 	}
-	if near := closest(ours, here); near != "" {
+	near := closest(ours, here)
+	if k := inAnyTable(ours); k != nil && in != "" && near != "" { // "path" in [watch]
+		return rows[join(in, near)], fmt.Sprintf("did you mean %q?", near)
+	} else if k != nil && k.named() {
+		return k, "it belongs into a table: write it below a header [listen.http], with a name of your choice"
+	} else if k != nil {
+		return k, fmt.Sprintf("it belongs into a table: write it below a header [%s], or as %s", k.Table(), k.Name)
+	}
+	if near != "" {
 		return rows[join(in, near)], fmt.Sprintf("did you mean %q?", near)
 	}
 	return nil, ""
@@ -193,6 +196,8 @@ func example(k *Key, in, name string, raw any) string {
 		case k.Type == "duration" && err == nil,
 			k.Type == "path", k.Type == "signal name", k.Type == "name or id", k.Type == "array, or a string":
 			return "write " + k.Name + " = " + tomlString(x)
+		case k.Table() == "watch" && strings.HasPrefix(k.Type, "array of"):
+			return "write " + k.Name + " = [" + tomlString(x) + "]"
 		}
 	}
 	return ""
