@@ -142,6 +142,7 @@ func (s *Supervisor) resume(records map[string]record, found *findings, newGuard
 		rec := records[name]
 		svc := s.add(name)
 		svc.bad, svc.gone, svc.state, svc.since, svc.lastReload, svc.mark, svc.image, svc.surveyed, svc.overflowed = rec.Bad, rec.Gone, rec.State, rec.Since, rec.LastReload, rec.Mark, rec.Image, rec.Surveyed, rec.Overflowed
+		s.restoreWatch(svc, rec.Watch)
 		if d := s.parse(name, rec.Definition); d != nil {
 			s.use(svc, d)
 		}

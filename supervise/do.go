@@ -27,14 +27,11 @@ func (s *Supervisor) Do(ctx context.Context, r status.Request) (status.Operation
 	if r.ID == "" {
 		r.ID = newID()
 	}
-	verb, decided := commands[r.Verb]
-	c := lifecycle.Command{Op: lifecycle.OpID(r.ID), Verb: verb, NoCheck: r.NoCheck, Reset: r.Reset, Count: max(r.Count, 1)}
-	if r.Verb == "ttou" {
-		c.Count = -c.Count
+	if r.Verb == "watch" {
+		return s.doWatch(ctx, r)
 	}
-	target := 0
-	if !decided {
-		c.Verb = lifecycle.DoSignal
+	c, target := s.commandOf(r), 0
+	if c.Verb == lifecycle.DoSignal {
 		var err error
 		if c.Signal, target, err = s.aim(ctx, r); err != nil {
 			return status.Operation{}, err
@@ -48,13 +45,35 @@ func (s *Supervisor) Do(ctx context.Context, r status.Request) (status.Operation
 	return op, err
 }
 
+// commandOf is what lifecycle is told of a request.
+func (s *Supervisor) commandOf(r status.Request) lifecycle.Command {
+	verb, decided := commands[r.Verb]
+	if !decided {
+		verb = lifecycle.DoSignal
+	}
+	c := lifecycle.Command{Op: lifecycle.OpID(r.ID), Verb: verb, NoCheck: r.NoCheck, Reset: r.Reset, Count: max(r.Count, 1)}
+	if r.Verb == "ttou" {
+		c.Count = -c.Count
+	}
+	return c
+}
+
+// known is the operation that a request attaches to; nil: it begins one of its own.
+func (s *Supervisor) known(r status.Request) (*status.Operation, error) {
+	op := s.ops.get(r.ID)
+	if op == nil {
+		return nil, nil
+	}
+	if op.Service != r.Service {
+		return &status.Operation{}, problem(409, 2, r.Service, "operation "+r.ID+" is another one: "+op.Verb+" "+op.Service)
+	}
+	return &op.Operation, nil
+}
+
 // accept begins an operation. target is the pid that a signal was meant for; 0: any.
 func (s *Supervisor) accept(r status.Request, c lifecycle.Command, target int) (status.Operation, error) {
-	if op := s.ops.get(r.ID); op != nil {
-		if op.Service != r.Service {
-			return status.Operation{}, problem(409, 2, r.Service, "operation "+r.ID+" is another one: "+op.Verb+" "+op.Service)
-		}
-		return op.Operation, nil
+	if op, err := s.known(r); op != nil {
+		return *op, err
 	}
 	svc, err := s.usable(r.Service)
 	if err != nil {
@@ -73,7 +92,7 @@ func (s *Supervisor) accept(r status.Request, c lifecycle.Command, target int) (
 	if reloads(r.Verb) && down && (svc.state.Want != lifecycle.Down || r.OrStart || svc.state.Begins()) {
 		c.Verb = lifecycle.DoStart
 	}
-	op := &operation{svc: svc, Operation: status.Operation{ID: r.ID, Verb: r.Verb, Service: r.Service, By: r.By,
+	op := &operation{svc: svc, Operation: status.Operation{ID: r.ID, Verb: r.Verb, Service: r.Service, By: r.By, Reason: r.Reason,
 		Started: time.Now().Round(time.Millisecond), Pid: svc.pid(), Generation: svc.serving()}}
 	switch {
 	case reloads(r.Verb) && c.Verb == lifecycle.DoStart:

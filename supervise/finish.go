@@ -58,13 +58,19 @@ func (s *Supervisor) finish(svc *service, f lifecycle.Finish) {
 	if op.unwatch != nil {
 		op.unwatch()
 	}
+	s.recall(svc, op)
+	s.watchDone(svc, op)
+	s.account(svc, op, f)
+}
+
+// recall has an operation that has ended kept in the record of its service.
+func (s *Supervisor) recall(svc *service, op *operation) {
 	if svc.recent = append(svc.recent, op.ID); len(svc.recent) > recordedOps {
 		if old := s.ops.get(svc.recent[0]); old != nil {
 			old.Log = nil // who waited for it has it
 		}
 		svc.recent = svc.recent[1:]
 	}
-	s.account(svc, op, f)
 }
 
 // finishReload puts into an operation what the reload that served it has come to.
@@ -261,7 +267,7 @@ func (svc *service) remember(op *operation) {
 	verb := cmp.Or(op.As, op.Verb)
 	switch {
 	case reloads(verb) || reloads(op.Verb) && op.Result == status.Failed:
-		svc.lastReload = &status.Reload{Operation: op.ID, Result: op.Result, Seconds: op.Seconds(op.Ended), At: op.Ended, Error: op.Error, By: op.By.User, Generation: op.Tried}
+		svc.lastReload = &status.Reload{Operation: op.ID, Result: op.Result, Seconds: op.Seconds(op.Ended), At: op.Ended, Error: op.Error, By: op.By.User, Reason: op.Reason, Generation: op.Tried}
 	case starts(op.Verb) && op.Result == status.OK && !op.Already:
 		svc.lastReload = nil
 	}

@@ -69,7 +69,11 @@ func operationEvent(op *operation) status.Event {
 	}
 	ended := op.Operation
 	ended.Log = lastOf(ended.Log, opLogBytes)
-	return status.Event{Service: op.Service, Kind: "operation", Operation: op.ID, Text: text + " (by " + op.By.User + ")", Op: &ended}
+	by := op.By.User
+	if op.Reason != "" {
+		by += ": " + op.Reason
+	}
+	return status.Event{Service: op.Service, Kind: "operation", Operation: op.ID, Text: text + " (by " + by + ")", Op: &ended}
 }
 
 // wholeEvent is the event of the end of an operation on gsv as a whole.

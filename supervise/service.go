@@ -55,6 +55,7 @@ type service struct {
 	forwarding forwarding                // where its lines go too
 	forwarder  *forward.Forwarder        // that sends them; nil: none
 	trouble    trouble                   // with its log file
+	watch      *watching                 // nil: there is nothing to say of it
 }
 
 // A run is what is known of a run beside what lifecycle decides by.
@@ -179,23 +180,32 @@ func (s *Supervisor) step(svc *service, ev lifecycle.Event) error {
 func (s *Supervisor) carryOut(svc *service, before lifecycle.State, effects []lifecycle.Effect) {
 	s.mark(svc)
 	s.arm(svc)
+	fresh := s.attendWatch(svc)
 	for _, e := range effects {
 		switch e := e.(type) {
 		case lifecycle.StartRun:
+			if !fresh {
+				s.loads(svc)
+			}
 			if svc.state.Want != before.Want && s.store.whole || svc.trying(e.Gen) {
 				s.save(svc) // that it runs tells not that it is to run on, nor that it is only tried
 			}
 			s.launch(svc, e.Gen)
 		case lifecycle.Kill:
+			if s.loadsBy(svc, e) {
+				s.loads(svc)
+			}
 			s.save(svc)
 			s.kill(svc, e)
 		case lifecycle.Finish:
 			s.finish(svc, e)
 		case lifecycle.Check:
+			s.loads(svc)
 			s.check(svc, e.Op)
 		case lifecycle.Survey:
 			s.survey(svc, e)
 		case lifecycle.RunReload:
+			s.loads(svc)
 			s.save(svc)
 			s.runReload(svc, e)
 		case lifecycle.Ask:
@@ -224,6 +234,7 @@ func (s *Supervisor) carryOut(svc *service, before lifecycle.State, effects []li
 	}
 	s.attend(svc)
 	s.progress(svc)
+	s.releaseSettled(svc)
 	if len(svc.state.Runs) == 0 {
 		s.rested(svc)
 	}
@@ -316,6 +327,7 @@ func (s *Supervisor) forget(svc *service) {
 	}
 	s.event(eventOf(svc.name, "definition", "removed"))
 	svc.dropSpare()
+	s.attendWatch(svc)
 	if f, is := svc.out.(*logs.File); is {
 		s.pump.Unkeep(f)
 		delete(s.files, f.Path())
@@ -340,6 +352,7 @@ func (s *Supervisor) use(svc *service, d *definition.Definition) {
 	svc.policy = policyOf(d, svc.name == s.opts.Direct)
 	s.useLog(svc, d)
 	s.forward(svc, forwardingOf(d.Log))
+	s.attendWatch(svc)
 }
 
 // useLater gives a service a definition for its next start; what of it needs
@@ -373,17 +386,4 @@ func signalName(sig syscall.Signal) string {
 		return strings.TrimPrefix(name, "SIG")
 	}
 	return strconv.Itoa(int(sig))
-}
-
-// seconds writes a duration for people.
-func seconds(d time.Duration) string {
-	switch {
-	case d < time.Second:
-		return fmt.Sprintf("%d ms", max(0, d).Milliseconds())
-	case d < 10*time.Second:
-		return fmt.Sprintf("%.1f s", d.Seconds())
-	case d < 2*time.Minute:
-		return fmt.Sprintf("%.0f s", d.Seconds())
-	}
-	return d.Round(time.Second).String()
 }

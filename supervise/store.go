@@ -73,6 +73,7 @@ type record struct {
 	Sockets    map[string]uint64  `json:"sockets,omitempty"`    // inodes of those that are held, by their addresses
 	Overflowed int64              `json:"overflowed,omitempty"` // see service
 	Operations []status.Operation `json:"operations,omitempty"`
+	Watch      *watchRecord       `json:"watch,omitempty"`
 }
 
 type source struct {
@@ -335,6 +336,7 @@ func (s *Supervisor) recordOf(svc *service) record {
 		r.Sockets[address] = sock.Inode()
 	}
 	r.Operations = s.ops.of(svc)
+	r.Watch = svc.watch.record()
 	return r
 }
 

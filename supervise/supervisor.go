@@ -13,6 +13,7 @@ import (
 	"gsv/supervise/guardian"
 	"gsv/supervise/logs"
 	"gsv/supervise/procfs"
+	"gsv/supervise/watch"
 )
 
 // Options are what a Supervisor is made of.
@@ -92,6 +93,9 @@ type Supervisor struct {
 	end       *ending  // not nil: gsv is being ended
 	begun     bool     // begin is done: every service is known
 	applying  chan struct{}
+
+	watcher    watcher                              // nil: no service needed one yet
+	newWatcher func(watch.Options) (watcher, error) // nil: nothing can be watched
 }
 
 // errEnded is the answer to whoever waits for something when gsv ends: it says
@@ -124,6 +128,7 @@ func New(o Options) (*Supervisor, error) {
 // It returns an error if it could not begin, and ErrGuardian when the guardian
 // is gone: the services live on then, and the next gsv takes them over.
 func (s *Supervisor) Run(ctx context.Context) (int, error) {
+	defer s.closeWatcher()
 	defer s.lastWords()
 	defer s.closeJournal()
 	defer s.pump.Close()

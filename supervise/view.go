@@ -53,6 +53,7 @@ func (s *Supervisor) Service(name string) (v status.Service, ok bool) {
 	s.answer(func() {
 		if svc := s.services[name]; svc != nil {
 			v, ok = s.view(svc), true
+			s.watched(svc, v.Watch)
 			is, v.FileProblem = running{svc.def, svc.runOrigin()}, svc.bad
 			held = maps.Clone(svc.sockets)
 		}
@@ -127,7 +128,7 @@ func processOf(pid, gen int) *status.Worker {
 func (s *Supervisor) view(svc *service) status.Service {
 	v := status.Service{Name: svc.name, State: stateOf(svc), Want: svc.state.Want.String(), Since: wall(svc.since), Reason: s.reason(svc),
 		Generation: svc.serving(), Ready: svc.state.Ready(svc.policy), Restarts: svc.state.Restarts, Pid: svc.pid(),
-		Groups: []string{}, Listen: addresses(svc.def), Generations: svc.generations(), StatusText: svc.statusText(), Pending: svc.next != nil, Scale: svc.state.Scale.Delta, ScaleBase: svc.state.Scale.Base, LastExit: exitStatus(svc.state.Last), LastReload: svc.lastReload, LogProblem: s.troubleOf(svc)}
+		Groups: []string{}, Listen: addresses(svc.def), Generations: svc.generations(), StatusText: svc.statusText(), Pending: svc.next != nil, Scale: svc.state.Scale.Delta, ScaleBase: svc.state.Scale.Base, LastExit: exitStatus(svc.state.Last), LastReload: svc.lastReload, LogProblem: s.troubleOf(svc), Watch: s.watchView(svc)}
 	if d := svc.def; d != nil {
 		v.Description, v.Preset, v.Detected = d.Description, d.Preset, d.PresetDetected
 		if d.Groups != nil {

@@ -15,7 +15,7 @@ import (
 // Rooms are the packages from the bottom up: each may import only those before it.
 var rooms = []string{
 	"supervise/status", "supervise/terminal", "supervise/lifecycle", "supervise/procfs", "supervise/spawn", "supervise/guardian", "supervise/logs", "supervise/forward", "supervise/listen",
-	"supervise/probe", "supervise/notify",
+	"supervise/probe", "supervise/notify", "supervise/watch",
 	"supervise/definition", "supervise", "control", "control/server", "control/server/servertest", "cmd/gsvctl", "cmd/gsv",
 }
 

@@ -1,18 +1,24 @@
 package status
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // A Request is a verb that somebody wants carried out on one service, checked and permitted.
 type Request struct {
 	ID      string // names the operation; a second request with the same ID attaches to the first one's operation
 	Verb    string // the row's name in the table of verbs, never an alias
 	Service string
-	Count   int    // ttin, ttou: how many, at least 1
-	Signal  string // of a verb that sends a signal: its name without "SIG", known to be one
-	Reset   bool   // restart: forget the failures counted so far
-	Force   bool   // do it although it would be refused
-	OrStart bool   // hup: start it if it was stopped on purpose
-	NoCheck bool   // start, restart, hup, ttin: without the check-command
+	Count   int           // ttin, ttou: how many, at least 1
+	Signal  string        // of a verb that sends a signal: its name without "SIG", known to be one
+	Reset   bool          // restart: forget the failures counted so far
+	Force   bool          // do it although it would be refused
+	OrStart bool          // hup: start it if it was stopped on purpose
+	NoCheck bool          // start, restart, hup, ttin: without the check-command
+	Action  string        // watch: Pause or Resume
+	For     time.Duration // watch: how long it is paused; 0 = until it is resumed
+	Reason  string        // why nobody had to ask for it
 	By      Caller
 }
 
@@ -101,6 +107,8 @@ type Call struct {
 	Force   bool     `json:"force,omitempty"`
 	OrStart bool     `json:"or_start,omitempty"`
 	NoCheck bool     `json:"no_check,omitempty"`
+	Action  string   `json:"action,omitempty"`
+	For     string   `json:"for,omitempty"`     // "10m"
 	Wait    *bool    `json:"wait,omitempty"`    // answer when it has ended; default true
 	Timeout string   `json:"timeout,omitempty"` // "60s": answer then at the latest
 	Verb    string   `json:"verb,omitempty"`

@@ -68,6 +68,7 @@ type Service struct {
 	Generations []Generation `json:"generations,omitempty"`
 	Sockets     []Socket     `json:"sockets,omitempty"`     // those of [listen]; only where one service was asked for
 	StatusText  string       `json:"status_text,omitempty"` // what the service says of itself (sd_notify, STATUS=)
+	Watch       *Watch       `json:"watch,omitempty"`       // how its deployed files are watched; nil: they are not
 }
 
 // A Generation is a run of a service beside the one that serves.
@@ -135,9 +136,10 @@ type Reload struct {
 	Operation string    `json:"operation"`
 	Result    string    `json:"result"` // OK or Failed
 	Seconds   float64   `json:"seconds"`
-	At        time.Time `json:"at"`              // when it ended
-	Error     string    `json:"error,omitempty"` // why it failed
-	By        string    `json:"by,omitempty"`    // the user who asked
+	At        time.Time `json:"at"`               // when it ended
+	Error     string    `json:"error,omitempty"`  // why it failed
+	By        string    `json:"by,omitempty"`     // the user who asked
+	Reason    string    `json:"reason,omitempty"` // as of its operation
 	// Generation is the one that was tried, of a replacement: 0 if none was.
 	Generation int `json:"generation,omitempty"`
 }
@@ -156,7 +158,9 @@ type Operation struct {
 	Service    string     `json:"service"`
 	Signal     string     `json:"signal,omitempty"` // of a verb that sends a signal: which, without "SIG"
 	As         string     `json:"as,omitempty"`     // the verb that was carried out in place of Verb: the hup of one that is down is a start
+	Action     string     `json:"action,omitempty"` // of a verb that takes one: "pause"
 	By         Caller     `json:"by"`
+	Reason     string     `json:"reason,omitempty"` // why nobody had to ask for it: "137 files under /srv/app, first lib/App.pm"
 	Started    time.Time  `json:"started"`
 	Ended      time.Time  `json:"ended,omitzero"`
 	Result     string     `json:"result"`            // "", OK or Failed
@@ -206,7 +210,7 @@ type Event struct {
 	Seq       uint64     `json:"seq"` // counts up; a gap means that events were dropped, or that another supervisor goes on
 	At        time.Time  `json:"at"`
 	Service   string     `json:"service,omitempty"` // empty: gsv as a whole
-	Kind      string     `json:"kind"`              // "state", "exit", "operation", "definition", "log", "gsv"
+	Kind      string     `json:"kind"`              // "state", "exit", "operation", "definition", "log", "watch", "gsv"
 	State     State      `json:"state,omitempty"`   // of kind "state": the new one
 	Text      string     `json:"text"`              // for people, one clause
 	Pid       int        `json:"pid,omitempty"`
