@@ -40,13 +40,13 @@ func TestTable(t *testing.T) {
 			}
 		}
 	}
-	supported := "status start stop restart once quit hup reload ttin ttou term int kill usr1 usr2 winch alrm pause cont signal logs wait events apply check shutdown version completion up down ps pid history why replace"
+	supported := "status start stop restart once quit hup reload ttin ttou term int kill usr1 usr2 winch alrm pause cont signal logs wait events apply check shutdown version completion up down ps pid history why replace watch"
 	for _, name := range strings.Fields(supported) {
 		if v := Lookup(name); v == nil || v.Later {
 			t.Errorf("%s is missing", name)
 		}
 	}
-	for _, name := range strings.Fields("scale cancel watch health drain ssh-gate upgrade") {
+	for _, name := range strings.Fields("scale cancel health drain ssh-gate upgrade") {
 		if v := Lookup(name); v == nil || !v.Later {
 			t.Errorf("%s should be known and not supported yet", name)
 		}
@@ -180,6 +180,11 @@ func TestVerdict(t *testing.T) {
 		{status.Operation{Verb: "ttou", Result: status.Failed, Serving: true, Error: "4 workers still"}, "ttou FAILED: 4 workers still"},
 		{status.Operation{Verb: "ttin", Result: status.Failed, Error: "main process exited 3 after 20 s", NextStart: new(at(22))},
 			"ttin FAILED, web is DOWN: main process exited 3 after 20 s; next try in 2.0 s"},
+		{status.Operation{Verb: "hup", By: status.Caller{User: "watch"}, Reason: "137 files under /srv/app, first lib/App.pm", Result: status.OK, Detail: "6 workers new", Ended: at(1.6), Release: "42"},
+			"reloaded, 6 workers new in 1.6 s, release 42; by watch: 137 files under /srv/app, first lib/App.pm"},
+		{status.Operation{Verb: "watch", Action: "pause", Result: status.OK, Pid: 12, Detail: "for 10m", Ended: at(0)}, "watch paused, for 10m"},
+		{status.Operation{Verb: "watch", Action: "resume", Result: status.OK, Pid: 12, Ended: at(0)}, "watch resumed"},
+		{status.Operation{Verb: "watch", Action: "resume", Result: status.OK, Already: true, Ended: at(0)}, "its watch was not paused"},
 		{status.Operation{Verb: "frobnicate", Result: status.OK, Ended: at(0.004)}, "frobnicate done in 4 ms"},
 	} {
 		tt.op.Service, tt.op.Started = "web", start
@@ -209,6 +214,44 @@ func TestAgo(t *testing.T) {
 		if got := Ago(tt.d); got != tt.want {
 			t.Errorf("%v: got %q, want %q", tt.d, got, tt.want)
 		}
+	}
+}
+
+// TestWatchText: the row of a service says what it has to know of its watch, and its own line only what is not as it should be.
+func TestWatchText(t *testing.T) {
+	now := time.Date(2026, 11, 23, 3, 4, 5, 0, time.UTC)
+	for _, tt := range []struct {
+		w          status.Watch
+		text, note string
+	}{
+		{status.Watch{State: status.Watching}, "watching", "-"},
+		{status.Watch{State: status.Watching, Pending: "3 files", PendingSince: new(now.Add(-3 * time.Second))}, "watching; under way for 3s: 3 files", "-"},
+		{status.Watch{State: status.Watching, Pending: "3 files"}, "watching; under way: 3 files", "-"},
+		{status.Watch{State: status.Watching, Stalled: ".a.Xy12ab is written", Pending: "3 files"}, "watching; not settled: .a.Xy12ab is written", "deploy not settled: .a.Xy12ab is written"},
+		{status.Watch{State: status.Polling, Trouble: "watch limit reached"}, "polling; watch limit reached", "watch: watch limit reached"},
+		{status.Watch{State: status.Paused, By: "deploy", Until: new(now.Add(4 * time.Minute))}, "paused for 4m0s more, by deploy", "watch paused for 4m0s more"},
+		{status.Watch{State: status.Paused, By: "deploy"}, "paused until it is resumed, by deploy", "watch paused"},
+		{status.Watch{State: status.WatchStopped, Reason: "the service itself changes x"}, "stopped: the service itself changes x", "watch stopped"},
+		{status.Watch{State: status.WatchOff, Reason: "the service is fatal"}, "off: the service is fatal", "-"},
+	} {
+		if got := WatchText(&tt.w, now); got != tt.text {
+			t.Errorf("got %q, want %q", got, tt.text)
+		}
+		if got := Note(&status.Service{State: status.Running, Ready: true, Watch: &tt.w}, now); got != tt.note {
+			t.Errorf("%s: note %q, want %q", tt.text, got, tt.note)
+		}
+	}
+}
+
+// TestActions: what may be carried out without an operator needs nothing but a service.
+func TestActions(t *testing.T) {
+	var names []string
+	for _, v := range Actions() {
+		names = append(names, v.Name)
+	}
+	want := "start stop restart once hup replace ttin ttou quit term int kill usr1 usr2 winch alrm pause cont"
+	if got := strings.Join(names, " "); got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 

@@ -126,6 +126,10 @@ and one of more than 1 MiB comes in pieces. With ` + "`-f`" + ` it goes on over 
 ` + "`--op ID`" + ` is what the service wrote from the operation's begin to its end, and all of a generation that a failed ` + "`replace`" + ` had tried. Only lines with an end are followed by ` + "`--since`" + `, ` + "`--grep`" + `,
 ` + "`--op`" + `, ` + "`--json`" + ` and of several services. What goes to gsv's stdout (` + "`output = \"stdout\"`" + `) is not kept.
 
+How deployed files are watched ([watch.md](watch.md)) is a row of ` + "`status NAME`" + `, too: watching, polling, paused (how long still, and by whom), stopped (the service
+itself changes what is watched), off (it is down), what is wrong with watching, and what is under way. What a watch asks for is in ` + "`history`" + ` and ` + "`events`" + ` as any
+operation, by ` + "`watch`" + ` and with what has changed: ` + "`137 files under /srv/app, first lib/App.pm`" + `.
+
 Events and operations are kept in LOG-DIR, over the ends of gsv: JSON lines in ` + "`gsv.events`" + `, which is renamed ` + "`gsv.events.1`" + ` when it has grown to 1 MiB, so 2 MiB
 at most; only gsv's own user can read them. The last 1000 of each are told. A disk that is full, or hangs, holds up nothing: it is said, and they are
 in memory alone. Those of ` + "`gsv -- COMMAND`" + ` end with it.
@@ -177,7 +181,7 @@ Every verb that changes a service is ` + "`POST /v1/services/NAME/VERB`" + `; th
     POST /v1/apply                               {"names":[],"dry_run":false,"restart":false,"force":false}
     POST /v1/shutdown                            answered at once, with the pid whose end is gsv's
 
-The body of a verb: ` + "`{\"id\":\"…\",\"count\":1,\"signal\":\"USR1\",\"reset\":false,\"force\":false,\"or_start\":false,\"no_check\":false,\"wait\":true,\"timeout\":\"60s\"}`" + `, all of it optional; what a verb
+The body of a verb: ` + "`{\"id\":\"…\",\"count\":1,\"signal\":\"USR1\",\"reset\":false,\"force\":false,\"or_start\":false,\"no_check\":false,\"action\":\"pause\",\"for\":\"10m\",\"wait\":true,\"timeout\":\"60s\"}`" + `, all of it optional; what a verb
 does not take is an error. The same id attaches to that operation instead of beginning a second one. Errors are application/problem+json with the
 exit_code that gsvctl ends with; a failed operation is 409, one still going on when its timeout passes or with "wait":false is 202.
 With ` + "`Accept: application/x-ndjson`" + ` a verb's progress comes as lines, the ended operation last, and logs as a line of JSON each; with cursors=true each has a

@@ -43,6 +43,7 @@ var flags = []Flag{
 	{Name: "grep", Value: "RE", Doc: "only lines that match (RE2)"},
 	{Name: "op-lines", Long: "op", Value: "ID", Doc: "only what its service wrote during that operation"},
 	{Name: "for", Value: "STATE", Doc: "wait until it is ready, running or stopped"},
+	{Name: "pause-for", Long: "for", Value: "D", Doc: "pause no longer than this (\"10m\"); without it until it is resumed"},
 	{Name: "op", Value: "ID", Doc: "wait for that operation, and exit as it does"},
 	{Name: "dry-run", Doc: "say the plan, do nothing"},
 	{Name: "restart", Doc: "restart what cannot take its change live"},
@@ -58,7 +59,7 @@ func FlagsOf(v *Verb) []Flag {
 		if v.Class == Service {
 			names = append(names, "no-wait", "timeout")
 		}
-		if v.Args == Names || v.Args == SignalNames || v.Args == OptionalNames {
+		if v.Args == Names || v.Args == SignalNames || v.Args == ActionNames || v.Args == OptionalNames {
 			names = append(names, "all")
 		}
 		names = append(names, v.Flags...)
@@ -104,6 +105,8 @@ func Operands(v *Verb) string {
 		return "[NAME…]"
 	case SignalNames:
 		return "SIGNAL NAME… | --all"
+	case ActionNames:
+		return "pause|resume NAME… | --all"
 	case Files:
 		if v.Name == "apply" {
 			return "[NAME…]"

@@ -77,6 +77,9 @@ func Note(s *status.Service, now time.Time) string {
 	if s.LogProblem != "" {
 		parts = append(parts, s.LogProblem)
 	}
+	if text := watchNote(s.Watch, now); text != "" {
+		parts = append(parts, text)
+	}
 	if s.NextStart != nil {
 		parts = append(parts, "next start "+Until(*s.NextStart, now))
 	}

@@ -36,6 +36,7 @@ const (
 	Files                     // any number of paths
 	Shell                     // one of bash, zsh, fish
 	OptionalVerb              // a verb, or nothing
+	ActionNames               // pause or resume, then as Names
 	Other                     // taken by a verb that is not supported yet
 )
 
@@ -101,7 +102,9 @@ var verbs = []Verb{
 		Doc: "read the service files and gsv.toml again, say the plan, do it", Done: "everything that changed is as its file says"},
 	{Name: "check", Class: Local, Args: Files, Doc: "say what is wrong with service files, all or those named (runs `gsv check`)"},
 	{Name: "cancel", Class: Whole, Role: All, Args: Other, Later: true, Doc: "end an operation"},
-	{Name: "watch", Role: Operator, Args: Other, Later: true, Doc: "pause or resume the watching of deployed files"},
+	{Name: "watch", Role: Operator, Args: ActionNames, Flags: []string{"pause-for"}, Past: "watch", Already: "its watch was not paused", Noun: "watch",
+		Doc:  "pause the watching of deployed files, for a deploy in several steps, or resume it: what has changed meanwhile is one deploy",
+		Done: "changes are only noted from now on, or lead to the service's action again"},
 	{Name: "health", Class: Whole, Role: Anyone, Args: Other, Later: true, Doc: "is gsv alive, is everything ready"},
 	{Name: "drain", Role: Operator, Args: Other, Later: true, Doc: "take it out of service without stopping it"},
 	{Name: "ssh-gate", Class: Local, Args: Other, Later: true, Doc: "a forced command for deploy keys"},
@@ -169,6 +172,11 @@ func distance(a, b string) int {
 		before, last, row = last, row, before
 	}
 	return last[len(b)]
+}
+
+// Actions is the verbs that a service can have carried out without an operator: those that need nothing but its name.
+func Actions() []Verb {
+	return slices.DeleteFunc(Verbs(), func(v Verb) bool { return v.Class != Service || v.Args != Names || v.Later })
 }
 
 // AllowKeys is every word that may stand before "=" in an [allow] table: verbs that are about services, their aliases, and roles.

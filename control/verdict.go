@@ -40,6 +40,9 @@ func Verdict(op *status.Operation, host string, now time.Time) string {
 	if op.Hint != "" {
 		b.WriteString("; " + op.Hint)
 	}
+	if op.Reason != "" {
+		b.WriteString("; by " + op.By.User + ": " + op.Reason)
+	}
 	return b.String()
 }
 
@@ -55,6 +58,10 @@ func good(b *strings.Builder, row *Verb, op *status.Operation, now time.Time) {
 	if signal && op.Signal != "" {
 		past = op.Signal + " sent"
 	}
+	watch := row.Args == ActionNames
+	if watch {
+		past += " " + op.Action + "d" // paused, resumed
+	}
 	if op.Already && row.Already != "" {
 		past = row.Already
 	}
@@ -63,10 +70,10 @@ func good(b *strings.Builder, row *Verb, op *status.Operation, now time.Time) {
 	switch {
 	case detail != "":
 		b.WriteString(", " + detail)
-	case op.Pid > 0:
+	case op.Pid > 0 && !watch:
 		b.WriteString(", pid " + strconv.Itoa(op.Pid))
 	}
-	if !signal && !op.Already {
+	if !signal && !watch && !op.Already {
 		b.WriteString(" in " + Seconds(op.Seconds(now)))
 	}
 	if op.Release != "" {

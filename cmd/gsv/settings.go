@@ -228,7 +228,13 @@ func (s *settings) loadSettings() (*definition.Settings, definition.Problems) {
 }
 
 func defaults(container bool) definition.Defaults {
-	return definition.Defaults{Container: container, Verbs: control.AllowKeys()}
+	actions := map[string]definition.Action{}
+	for _, v := range control.Actions() {
+		for _, word := range append([]string{v.Name}, v.Aliases...) {
+			actions[word] = definition.Action{Verb: v.Name, Signal: v.Signal}
+		}
+	}
+	return definition.Defaults{Container: container, Verbs: control.AllowKeys(), Actions: actions}
 }
 
 // release is set by the build of a release.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gsv/control"
+	"gsv/supervise/status"
 )
 
 // A command is a command line, understood.
@@ -14,6 +15,7 @@ type command struct {
 	verb   *control.Verb     // nil: none was given
 	words  []string          // what stands after the verb
 	signal string            // of verbs that take one
+	action string            // the same
 	flags  map[string]string // by the rows' names; one that takes no value is ""
 }
 
@@ -43,6 +45,10 @@ func (c *command) duration(flag string) (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d <= 0 {
+		known := control.FlagsOf(c.verb)
+		if i := slices.IndexFunc(known, func(f control.Flag) bool { return f.Name == flag }); i >= 0 {
+			flag = known[i].Typed()
+		}
 		return 0, &usageError{text: "--" + flag + " takes a duration with its unit, not " + strconv.Quote(text), hint: "--" + flag + " 20s"}
 	}
 	return d, nil
@@ -231,6 +237,11 @@ func (c *command) check() error {
 		if len(c.words) == 1 && control.Lookup(c.words[0]) == nil {
 			return unknownVerb(c.words[0], nil)
 		}
+	case control.ActionNames:
+		if err := c.takeAction(); err != nil {
+			return err
+		}
+		return c.checkNames()
 	case control.SignalNames:
 		if len(c.words) == 0 {
 			return &usageError{text: name + " needs a signal and a service", hint: "gsvctl signal USR1 web"}
@@ -259,6 +270,30 @@ func (c *command) check() error {
 	return nil
 }
 
+// takeAction takes pause or resume off the words.
+func (c *command) takeAction() error {
+	name, hint := c.verb.Name, "gsvctl "+c.verb.Name+" pause "
+	if len(c.words) == 0 {
+		return &usageError{text: name + " needs pause or resume, and a service", hint: hint + "web --for 10m"}
+	}
+	word := c.words[0]
+	if word != status.Pause && word != status.Resume {
+		u := &usageError{text: name + " takes pause or resume, not " + strconv.Quote(word), hint: hint + strings.Join(c.words, " ")}
+		if len(c.words) == 2 && (c.words[1] == status.Pause || c.words[1] == status.Resume) {
+			u.hint = "gsvctl " + name + " " + c.words[1] + " " + word
+		}
+		return u
+	}
+	if c.action, c.words = word, c.words[1:]; len(c.words) == 0 && !c.has("all") {
+		return &usageError{text: name + " " + word + " needs a service, or --all"}
+	}
+	if word == status.Resume && c.has("pause-for") {
+		return &usageError{text: name + " resume takes no --for", hint: hint + strings.Join(c.words, " ") + " --for " + c.flags["pause-for"]}
+	}
+	_, err := c.duration("pause-for")
+	return err
+}
+
 // checkNames looks for what people take for the names of services.
 func (c *command) checkNames() error {
 	if c.has("all") && len(c.words) > 0 {
@@ -269,7 +304,7 @@ func (c *command) checkNames() error {
 		case word == "":
 			return &usageError{text: "the name of a service is empty"}
 		case word == "all":
-			return &usageError{text: `"all" is not the name of a service`, hint: "gsvctl " + c.verb.Name + " --all"}
+			return &usageError{text: `"all" is not the name of a service`, hint: strings.TrimRight("gsvctl "+c.verb.Name+" "+c.action, " ") + " --all"}
 		case strings.Trim(word, "0123456789") == "" && control.HasFlag(c.verb, "n"):
 			return &usageError{text: strconv.Quote(word) + " is not the name of a service", hint: "how many: -n " + word}
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"gsv/control"
+	"gsv/supervise/status"
 )
 
 // shells are those there is a completion for.
@@ -73,6 +74,7 @@ func (c *cli) complete(words []string) int {
 		}
 	case verb == nil:
 		c.completeVerbs(offer)
+	case len(words) > 0 && words[len(words)-1] == "--for" && verb.Args == control.ActionNames: // a duration
 	case len(words) > 0 && words[len(words)-1] == "--for":
 		for _, state := range []string{"ready", "running", "stopped"} {
 			offer(state, "")
@@ -87,7 +89,10 @@ func (c *cli) complete(words []string) int {
 		for _, name := range []string{"HUP", "INT", "QUIT", "USR1", "USR2", "TERM", "WINCH", "TTIN", "TTOU", "CONT", "STOP", "KILL", "ALRM"} {
 			offer(name, "signal")
 		}
-	case verb.Args == control.Names || verb.Args == control.SignalNames || verb.Args == control.OptionalNames || verb.Name == "apply":
+	case verb.Args == control.ActionNames && after == 0:
+		offer(status.Pause, "note what is deployed, and do nothing")
+		offer(status.Resume, "what has changed meanwhile is one deploy")
+	case verb.Args == control.Names || verb.Args == control.ActionNames || verb.Args == control.SignalNames || verb.Args == control.OptionalNames || verb.Name == "apply":
 		c.completeNames(offer)
 	}
 	return control.Done

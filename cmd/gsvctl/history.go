@@ -67,11 +67,21 @@ func (c *cli) operation(op *status.Operation) []string {
 	switch {
 	case op.As != "":
 		verb += "(" + op.As + ")"
+	case op.Action != "":
+		verb += "(" + op.Action + ")"
 	case op.Signal != "" && op.Verb == "signal":
 		verb += "(" + op.Signal + ")"
 	}
 	return []string{op.Started.Format(timeFormat), cmp.Or(op.Service, "gsv"), verb, word(c.safe(cmp.Or(op.By.User, "-"))),
-		strings.ReplaceAll(control.Seconds(op.Seconds(c.now())), " ", ""), op.Result, op.ID, c.line(cameOf(op))}
+		strings.ReplaceAll(control.Seconds(op.Seconds(c.now())), " ", ""), op.Result, op.ID, c.line(cameOf(op) + because(op.Reason))}
+}
+
+// because is why nobody had to ask for an operation, behind what came of it.
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return " (" + reason + ")"
 }
 
 // cameOf is what there is to say of how an operation ended.

@@ -157,7 +157,7 @@ func (c *cli) details(w io.Writer, s *status.Service) {
 	if r := s.LastReload; r != nil {
 		text := fmt.Sprintf("%s %s ago in %s", r.Result, control.Age(now.Sub(r.At)), control.Seconds(r.Seconds))
 		if r.By != "" {
-			text += " by " + r.By
+			text += " by " + r.By + because(r.Reason)
 		}
 		text += ", operation " + r.Operation
 		if r.Error != "" {
@@ -173,6 +173,15 @@ func (c *cli) details(w io.Writer, s *status.Service) {
 	}
 	if s.LogProblem != "" {
 		row("log problem", "%s", s.LogProblem)
+	}
+	if s.Watch != nil {
+		row("watch", "%s", control.WatchText(s.Watch, now))
+		if len(s.Watch.Paths) > 0 {
+			row("watched", "%s", strings.Join(s.Watch.Paths, " "))
+		}
+		if s.Watch.Stamp != "" {
+			row("stamp", "%s", s.Watch.Stamp)
+		}
 	}
 	if len(s.Workers) > 0 || s.Scale != 0 {
 		row("workers", "%s", workers(s))

@@ -21,7 +21,7 @@ func (c *cli) verb(cmd *command) int {
 	}
 	wait := !cmd.has("no-wait")
 	call := status.Call{ID: control.NewID(), Count: count, Signal: cmd.signal, Reset: cmd.has("reset"), Force: cmd.has("force"), OrStart: cmd.has("or-start"),
-		NoCheck: cmd.has("no-check"), Wait: &wait}
+		NoCheck: cmd.has("no-check"), Action: cmd.action, For: cmd.flags["pause-for"], Wait: &wait}
 	f := follower{cli: c, cmd: cmd, call: &call, seen: make(map[string]*seen)}
 	if len(cmd.words) == 1 && control.Plain(cmd.words[0]) && !cmd.has("all") {
 		f.one = cmd.words[0]

@@ -82,18 +82,19 @@ func reasons(s *status.Service, failed *status.Operation, now time.Time) []strin
 	}
 	switch r := s.LastReload; {
 	case r != nil && r.Result == status.Failed:
-		why, by := r.Error, r.By
+		why, by, reason := r.Error, r.By, r.Reason
 		if failed != nil && failed.ID == r.Operation {
 			why, by = cmp.Or(failed.Error, why), cmp.Or(failed.By.User, by)
+			reason = cmp.Or(failed.Reason, reason)
 		}
 		still := ""
 		if r.Generation != 0 && s.Serves() {
 			still = fmt.Sprintf(", and generation %d serves on", s.Generation)
 		}
-		say("The last reload%s failed %s ago, after %s (operation %s)%s: %s", from(by), control.Age(now.Sub(r.At)), control.Seconds(r.Seconds), r.Operation, still,
+		say("The last reload%s failed %s ago, after %s (operation %s)%s: %s", from(by, reason), control.Age(now.Sub(r.At)), control.Seconds(r.Seconds), r.Operation, still,
 			cmp.Or(why, "why is not known any more"))
 	case failed != nil:
-		say("The last %s%s failed %s ago, after %s (operation %s): %s", failed.Verb, from(failed.By.User), control.Age(now.Sub(failed.Ended)),
+		say("The last %s%s failed %s ago, after %s (operation %s): %s", failed.Verb, from(failed.By.User, failed.Reason), control.Age(now.Sub(failed.Ended)),
 			control.Seconds(failed.Seconds(now)), failed.ID, cmp.Or(failed.Error, "why is not known"))
 	}
 	switch {
@@ -104,6 +105,9 @@ func reasons(s *status.Service, failed *status.Operation, now time.Time) []strin
 	}
 	if s.LogProblem != "" {
 		say("Its log: %s", s.LogProblem)
+	}
+	if w := s.Watch; w != nil && (w.State != status.Watching && w.State != status.WatchOff && w.State != status.Polling || w.Trouble+w.Stalled+w.Pending != "") {
+		say("Its deployed files: %s", control.WatchText(w, now))
 	}
 	if s.Pending {
 		say("Changes of its service file wait for a restart")
@@ -215,9 +219,12 @@ func saysHow(why string) bool {
 	return strings.Contains(why, "gsvctl ") || strings.Contains(why, `reload = "`)
 }
 
-func from(user string) string {
+func from(user, reason string) string {
 	if user == "" {
 		return ""
+	}
+	if reason != "" {
+		user += ": " + reason
 	}
 	return " (by " + user + ")"
 }

@@ -193,7 +193,7 @@ func TestOtherUser(t *testing.T) {
 	f := servertest.New("db", "shop", "side", "web")
 	f.Allows = map[string]map[string][]string{
 		"web":  {"hup": {fmt.Sprint(otherUID)}},
-		"side": {"replace": {fmt.Sprint(otherUID)}},
+		"side": {"replace": {fmt.Sprint(otherUID)}, "watch": {fmt.Sprint(otherUID)}},
 		"shop": {"operate": {fmt.Sprintf("@%d", otherGroup)}},
 		"db":   {"all": {"root", "@0"}},
 	}
@@ -203,6 +203,7 @@ func TestOtherUser(t *testing.T) {
 		f.Set(name, func(s *status.Service) {
 			main := status.Worker{Pid: s.Pid, RSS: 7, Cwd: "/srv/app", Command: "server --password x"}
 			s.Main, s.Workers, s.FileProblem = &main, []status.Worker{main}, "web.toml:1:1: a line"
+			s.Watch = &status.Watch{State: status.Watching, Paths: []string{"/srv/app/secret"}}
 		})
 	}
 	path := openSocket(t, f, Options{})
@@ -227,6 +228,9 @@ func TestOtherUser(t *testing.T) {
 		{"POST", "/v1/services/side/replace", `{"no_check":true}`, "200"},
 		{"POST", "/v1/services/side/replace", `{"or_start":true}`, "403"},
 		{"POST", "/v1/services/side/hup", "", "403"},
+		{"POST", "/v1/services/web/watch", `{"action":"pause"}`, "403"},
+		{"POST", "/v1/services/side/watch", `{"action":"pause"}`, "200"},
+		{"POST", "/v1/services/shop/watch", `{"action":"resume"}`, "200"},
 		{"GET", "/v1/services/side", "", "200"},
 		{"GET", "/v1/services/side/logs", "", "403"},
 		{"POST", "/v1/services/shop/replace", `{"or_start":true}`, "200"},

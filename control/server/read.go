@@ -73,9 +73,14 @@ func (s *Server) service(w http.ResponseWriter, r *http.Request, c status.Caller
 	return answer(w, http.StatusOK, one)
 }
 
-// hide leaves out of a service what its processes are called and where they are, and lines of its file.
+// hide leaves out of a service what its processes are called and where they are, lines of its file, and what it is deployed from.
 func hide(s *status.Service) {
 	s.FileProblem = ""
+	if s.Watch != nil {
+		watch := *s.Watch
+		watch.Paths, watch.Stamp, watch.Pending = nil, "", ""
+		s.Watch = &watch
+	}
 	s.Workers = slices.Clone(s.Workers)
 	for i := range s.Workers {
 		s.Workers[i].Cwd, s.Workers[i].Command = "", ""

@@ -16,6 +16,9 @@ import (
 // maxCount bounds the -n of ttin and ttou: each is a signal.
 const maxCount = 1000
 
+// maxPause bounds what a watch is paused for; without a duration it is for ever.
+const maxPause = 366 * 24 * time.Hour
+
 // verb is POST /v1/services/{name}/{verb}.
 func (s *Server) verb(w http.ResponseWriter, r *http.Request, c status.Caller) error {
 	row, err := verbOf(r.PathValue("verb"))
@@ -247,6 +250,11 @@ func requestOf(row *control.Verb, call *status.Call, c status.Caller) (status.Re
 			return r, usage("the count must be 1 to 1000", "")
 		}
 	}
+	if row.Args == control.ActionNames || call.Action != "" || call.For != "" {
+		if err := actionOf(&r, row, call); err != nil {
+			return r, err
+		}
+	}
 	if row.Args == control.SignalNames {
 		var ok bool
 		if r.Signal, ok = control.Signal(call.Signal); !ok {
@@ -256,6 +264,28 @@ func requestOf(row *control.Verb, call *status.Call, c status.Caller) (status.Re
 		return r, usage(row.Name+" does not take a signal", "")
 	}
 	return r, nil
+}
+
+// actionOf checks what the verb watch is to do, and for how long.
+func actionOf(r *status.Request, row *control.Verb, call *status.Call) error {
+	switch {
+	case row.Args != control.ActionNames:
+		return usage(row.Name+` does not take "action" and "for"`, "")
+	case call.Action != status.Pause && call.Action != status.Resume:
+		return usage("the action must be pause or resume, not "+quote(call.Action), "")
+	case call.For != "" && call.Action == status.Resume:
+		return usage("resume does not take "+quote("for"), "")
+	}
+	r.Action = call.Action
+	if call.For == "" {
+		return nil
+	}
+	d, err := time.ParseDuration(call.For)
+	if err != nil || d <= 0 || d > maxPause {
+		return usage("\"for\" is no duration up to a year: "+quote(call.For), `"10m"`)
+	}
+	r.For = d
+	return nil
 }
 
 func askOf(row *control.Verb, call *status.Call) ask {

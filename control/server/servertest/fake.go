@@ -180,7 +180,7 @@ func (f *Fake) Do(_ context.Context, r status.Request) (op status.Operation, err
 		if op, known = f.ops[r.ID]; known {
 			return
 		}
-		op = status.Operation{ID: r.ID, Verb: r.Verb, Service: r.Service, Signal: r.Signal, By: r.By, Started: time.Now(), Result: status.OK, Pid: 100, Serving: true}
+		op = status.Operation{ID: r.ID, Verb: r.Verb, Service: r.Service, Signal: r.Signal, Action: r.Action, By: r.By, Started: time.Now(), Result: status.OK, Pid: 100, Serving: true}
 		if f.Script != nil {
 			op.Result = ""
 			err = f.Script(r, &op)
