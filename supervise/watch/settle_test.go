@@ -35,9 +35,14 @@ func FuzzSettling(f *testing.F) {
 			}
 			return false
 		}
-		tl.check = func() {
-			if tl.s.moved || tl.s.paused {
-				return // it must not count, which teller sees
+		disturbed := false // something has happened while it compares
+		tl.check = func(counts bool) {
+			if counts == (disturbed || paused) {
+				t.Fatalf("a comparison counts: %v, something happened meanwhile: %v", counts, disturbed)
+			}
+			disturbed = false
+			if !counts {
+				return
 			}
 			if paused || len(events) == 0 {
 				t.Fatalf("settles paused=%v after %d events", paused, len(events))
@@ -121,7 +126,11 @@ func FuzzSettling(f *testing.F) {
 		for _, op := range ops {
 			switch op >> 4 {
 			case 12: // while it compares, if it does
-				tl.meanwhile = append(tl.meanwhile, func() { happens(op<<4 | op&3) })
+				tl.meanwhile = append(tl.meanwhile, func() {
+					before := len(events)
+					happens(op<<4 | op&3)
+					disturbed = disturbed || len(events) != before || op&15 == 11
+				})
 			case 13, 14, 15:
 				for end := tl.now.Add([]time.Duration{time.Millisecond, time.Second, 2 * time.Second, time.Hour}[op&3]); ; {
 					at := tl.next()

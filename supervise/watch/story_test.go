@@ -53,7 +53,7 @@ type teller struct {
 	meanwhile []func()
 	said      []string
 	edits     int
-	check     func() // if set, called before a comparison counts
+	check     func(counts bool) // if set, called for each comparison
 }
 
 func newTeller() *teller {
@@ -184,10 +184,11 @@ func (tl *teller) next() time.Time {
 			}
 			again := tl.meanwhile != nil
 			tl.meanwhile = nil
+			counts := tl.s.compared()
 			if tl.check != nil {
-				tl.check()
+				tl.check(counts)
 			}
-			if !tl.s.compared() {
+			if !counts {
 				if !again {
 					panic("bug: nothing has happened")
 				}
