@@ -96,12 +96,17 @@ func (s *settling) close(now time.Time, at place) {
 
 // gone: a file is no longer there, or a directory with all below.
 func (s *settling) gone(now time.Time, at place) {
+	s.drop(at)
+	s.change(now, at)
+}
+
+// drop takes nothing there or below to be open or temporary any more.
+func (s *settling) drop(at place) {
 	below := func(p place) bool {
 		return p.under == at.under && (p.rel == at.rel || at.rel == "" || strings.HasPrefix(p.rel, at.rel+"/"))
 	}
 	maps.DeleteFunc(s.open, func(p place, _ time.Time) bool { return below(p) })
 	maps.DeleteFunc(s.temps, func(p place, _ temporary) bool { return below(p) })
-	s.change(now, at)
 }
 
 // temp: a temporary file came, was written or closed.

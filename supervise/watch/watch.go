@@ -34,16 +34,3 @@ type Options struct {
 	// ("watch limit reached: polls every 10 s; raise fs.inotify.max_user_watches"); "" = it is over.
 	Trouble func(name string, text string)
 }
-
-// A Watcher watches for all services with one inotify instance. Its methods may be
-// called from any goroutine and wait for no disk.
-//
-//	New(Options) (*Watcher, error)
-//	Set(name string, s Spec)            // watch it so from now on; what is there now counts as loaded. Equal to what it is: nothing happens
-//	Remove(name string)
-//	Pause(name string)                  // changes are noted, nothing settles
-//	Resume(name string)                 // what has changed since Pause settles as one deploy
-//	Loaded(name string)                 // what is there now has been, or is being, loaded by other means: it is no deploy any more
-//	Pending(name string) (what string, since time.Time) // what is under way; "" = nothing
-//	Close() error
-type Watcher struct{}

@@ -1,0 +1,56 @@
+package watch
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+var networks = map[int64]string{
+	unix.NFS_SUPER_MAGIC: "nfs", unix.SMB_SUPER_MAGIC: "smb", unix.CIFS_SUPER_MAGIC: "cifs", unix.SMB2_SUPER_MAGIC: "smb2",
+	unix.V9FS_MAGIC: "9p", unix.FUSE_SUPER_MAGIC: "fuse", unix.CEPH_SUPER_MAGIC: "ceph", unix.AFS_SUPER_MAGIC: "afs",
+	unix.AFS_FS_MAGIC: "afs", unix.CODA_SUPER_MAGIC: "coda", unix.OCFS2_SUPER_MAGIC: "ocfs2", unix.NCP_SUPER_MAGIC: "ncp",
+	0x0bd00bd0: "lustre", 0x786f4256: "vboxsf", 0x7c7c6673: "prlfs", 0xbacbacbc: "vmhgfs", 0x47504653: "gpfs",
+}
+
+// A networkError is a watched path on a file system of which the kernel does not tell all.
+type networkError struct{ under, fs string }
+
+func (e networkError) Error() string {
+	return fmt.Sprintf("%s is on %s, where the kernel does not tell what others change", e.under, e.fs)
+}
+
+// networkOf names the file system of a path if others may change it too, of which
+// the kernel does not tell.
+func networkOf(path string) string {
+	var st unix.Statfs_t
+	if unix.Statfs(path, &st) != nil {
+		return ""
+	}
+	return networks[int64(st.Type)&0xffffffff]
+}
+
+// problemOf says why it cannot watch.
+func problemOf(err error) string {
+	switch {
+	case errors.Is(err, unix.ENOSPC):
+		return "the limit of watches is reached"
+	case errors.Is(err, unix.EMFILE):
+		return "the limit of inotify instances or open files is reached"
+	case errors.As(err, new(networkError)):
+		return err.Error()
+	}
+	return fmt.Sprintf("cannot watch: %s", err)
+}
+
+// adviceOf says what to do about it.
+func adviceOf(err error) string {
+	switch {
+	case errors.Is(err, unix.ENOSPC):
+		return "; raise fs.inotify.max_user_watches"
+	case errors.Is(err, unix.EMFILE):
+		return "; raise fs.inotify.max_user_instances"
+	}
+	return ""
+}
