@@ -110,6 +110,7 @@ func New(o Options) (*Supervisor, error) {
 		services: map[string]*service{}, tokens: map[uint64]delivery{}, mains: map[int]int{},
 		store: store{dir: o.RunDir}, journal: journal{last: uint64(time.Now().UnixMilli())}, applying: make(chan struct{}, 1), started: now(), pid: os.Getpid(),
 	}
+	s.newWatcher = func(o watch.Options) (watcher, error) { return watch.New(o) }
 	var err error
 	if s.bootID, err = procfs.BootID(); err != nil {
 		return nil, err

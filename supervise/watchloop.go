@@ -19,8 +19,9 @@ type watchLoop struct {
 
 const (
 	loopGrace = 3 * time.Second // after the end of a reload, for what a worker writes with its first requests
-	loopSame  = 3               // changes of the same files after which it is a loop
-	loopAny   = 6               // and of any
+	loopSame  = 5               // changes of the same files after which it is a loop
+	loopAny   = 8               // and of any
+	loopFiles = 20              // more at once are deployed: a service's own are its log, a cache, a counter
 )
 
 // settled takes in a change that settled at that time, as it does when nothing
@@ -31,7 +32,7 @@ func (l watchLoop) settled(at time.Time, debounce, poll time.Duration, c watch.C
 	earliest := latest.Add(-poll)
 	after := !l.loaded.IsZero() && !latest.Before(l.loaded)
 	before := l.ended.IsZero() || !earliest.After(l.ended.Add(loopGrace))
-	if !after || !before {
+	if !after || !before || c.Files > loopFiles {
 		return watchLoop{last: c}, false
 	}
 	l.own++

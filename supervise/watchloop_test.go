@@ -30,15 +30,16 @@ func TestWatchLoop(t *testing.T) {
 		poll    time.Duration
 		stopped int // at which change, counted from 0: the deploy; -1: never
 	}{
-		{"while it loads", every(5, 400*time.Millisecond), func(int) watch.Change { return pyc }, 0, 3},
-		{"with its first requests", every(5, 3*time.Second), func(int) watch.Change { return pyc }, 0, 3},
-		{"other files each time", every(9, time.Second), cache, 0, 6},
+		{"while it loads", every(7, 400*time.Millisecond), func(int) watch.Change { return pyc }, 0, 5},
+		{"with its first requests", every(7, 3*time.Second), func(int) watch.Change { return pyc }, 0, 5},
+		{"other files each time", every(11, time.Second), cache, 0, 8},
 		{"two deploys", after(time.Minute, time.Hour, 10*time.Minute), func(int) watch.Change { return deploy }, 0, -1},
 		{"just too late to be its own", every(9, reload+loopGrace+time.Millisecond), func(int) watch.Change { return pyc }, 0, -1},
 		{"one of somebody else between", after(time.Second, time.Second, time.Minute, time.Second, time.Second, time.Minute, time.Second), func(int) watch.Change { return pyc }, 0, -1},
-		{"a loop after a deploy", after(time.Second, time.Minute, time.Second, time.Second, time.Second), func(int) watch.Change { return pyc }, 0, 5},
+		{"a loop after a deploy", after(time.Second, time.Minute, time.Second, time.Second, time.Second, time.Second, time.Second), func(int) watch.Change { return pyc }, 0, 7},
 		{"it rests after two", after(time.Second, time.Second), func(int) watch.Change { return pyc }, 0, -1},
-		{"seen late", every(5, 400*time.Millisecond), func(int) watch.Change { return pyc }, 30 * time.Second, 3},
+		{"seen late", every(7, 400*time.Millisecond), func(int) watch.Change { return pyc }, 30 * time.Second, 5},
+		{"whole releases, one upon the other", every(20, time.Second), func(int) watch.Change { return deploy }, 0, -1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var l watchLoop
@@ -77,9 +78,9 @@ func TestWatchLoopCounts(t *testing.T) {
 		return stop
 	}
 	step(0)
-	for i := range 3 {
+	for i := range loopSame {
 		l.loads(at) // its old workers are busy for an hour
-		if stop := step(time.Duration(i) * time.Minute); stop != (i == 2) {
+		if stop := step(time.Duration(i) * time.Minute); stop != (i == loopSame-1) {
 			t.Errorf("change %d: %v", i, stop)
 		}
 	}
