@@ -18,6 +18,7 @@ import (
 // A watcher tells when deployed files have settled: a watch.Watcher.
 type watcher interface {
 	Set(name string, s watch.Spec)
+	SetSince(name string, s watch.Spec, since time.Time)
 	Remove(name string)
 	Pause(name string)
 	Resume(name string)
@@ -25,6 +26,10 @@ type watcher interface {
 	Pending(name string) (what string, since time.Time)
 	Close() error
 }
+
+// fileClock is how much the clock by which the kernel dates files may be behind: a
+// tick, of 10 ms at most (ktime_get_coarse_real_ts64).
+const fileClock = 10 * time.Millisecond
 
 // watchUser is who asks for what a watch does.
 const watchUser = "watch"
@@ -36,6 +41,8 @@ type watching struct {
 	spec    watch.Spec             // by which it does
 	paused  *pause                 // nil: it is not
 	stopped string                 // why it was stopped for good; "": it was not
+	since   time.Time              // when what is there was loaded last, by the wall clock, as files have it
+	again   bool                   // an earlier supervisor watched until it died
 	held    *watch.Change          // that has settled, and that something may load that is about to begin; nil: none
 	loop    watchLoop
 	trouble string // with watching; "": none
@@ -80,7 +87,13 @@ func (s *Supervisor) attendWatch(svc *service) (fresh bool) {
 		w.stopped, w.loop = "", watchLoop{}
 	}
 	w.set, w.spec = true, spec
-	s.watcher.Set(svc.name, spec)
+	if w.again {
+		w.again = false
+		s.watcher.SetSince(svc.name, spec, w.since)
+	} else {
+		w.since = time.Now().Add(-fileClock)
+		s.watcher.Set(svc.name, spec)
+	}
 	switch {
 	case w.paused != nil || w.stopped != "":
 		s.watcher.Pause(svc.name)
@@ -227,7 +240,7 @@ func (s *Supervisor) loads(svc *service) {
 	if w == nil || !w.set {
 		return
 	}
-	w.stalled, w.held = "", nil
+	w.stalled, w.held, w.since = "", nil, time.Now().Add(-fileClock)
 	s.watcher.Loaded(svc.name)
 	for _, o := range svc.state.Ops {
 		if op := s.ops.byID[o.ID]; op != nil && op.Reason != "" {

@@ -28,11 +28,15 @@ func (f *fakeWatcher) note(format string, args ...any) {
 }
 
 func (f *fakeWatcher) Set(name string, s watch.Spec) { f.spec = s; f.note("set %s", name) }
-func (f *fakeWatcher) Remove(name string)            { f.note("remove %s", name) }
-func (f *fakeWatcher) Pause(name string)             { f.note("pause %s", name) }
-func (f *fakeWatcher) Resume(name string)            { f.note("resume %s", name) }
-func (f *fakeWatcher) Loaded(name string)            { f.note("loaded %s", name) }
-func (f *fakeWatcher) Close() error                  { return nil }
+func (f *fakeWatcher) SetSince(name string, s watch.Spec, since time.Time) {
+	f.spec = s
+	f.note("set %s again", name)
+}
+func (f *fakeWatcher) Remove(name string) { f.note("remove %s", name) }
+func (f *fakeWatcher) Pause(name string)  { f.note("pause %s", name) }
+func (f *fakeWatcher) Resume(name string) { f.note("resume %s", name) }
+func (f *fakeWatcher) Loaded(name string) { f.note("loaded %s", name) }
+func (f *fakeWatcher) Close() error       { return nil }
 func (f *fakeWatcher) Pending(string) (string, time.Time) {
 	return f.pending, time.Time{}
 }

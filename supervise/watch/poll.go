@@ -79,6 +79,9 @@ type stampID struct {
 	id          fileID
 }
 
+// after reports whether it was touched since then.
+func (id stampID) after(since time.Time) bool { return id.mtime >= since.UnixNano() }
+
 // stampIs looks at the stamp; zero: there is none.
 func (s *service) stampIs() stampID {
 	var st unix.Stat_t

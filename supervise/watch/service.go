@@ -43,6 +43,7 @@ type service struct {
 	rules  rules
 	except map[string]bool
 	since  time.Time // what was there then is loaded, by the kernel's clock
+	anew   bool      // and something may have changed after it: see SetSince
 	wakes  chan struct{}
 
 	mu    sync.Mutex
@@ -258,11 +259,25 @@ func (s *service) begin() {
 	}
 	for _, r := range s.roots {
 		s.kept[r.under] = &kept{r.real, r.seen}
-		r.clean()
+		if r.clean(); s.anew {
+			r.dirty = true
+			if r.tree != nil {
+				r.tree.touchAll()
+			}
+		}
 	}
 	s.jobs, s.stamp = w.jobs, s.stampIs()
 	s.lookAt = time.Now().Add(s.every)
-	s.stir(func(time.Time) { s.state.loaded() }) // no event has been looked at yet
+	s.stir(func(now time.Time) { // no event has been looked at yet
+		s.state.loaded()
+		switch {
+		case !s.anew:
+		case s.spec.Stamp == "":
+			s.state.change(now, place{})
+		case s.stamp.after(s.since):
+			s.state.touch(now, place{})
+		}
+	})
 	s.say()
 }
 

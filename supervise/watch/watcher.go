@@ -38,7 +38,14 @@ func New(o Options) (*Watcher, error) {
 
 // Set watches for a service from now on. What is there now counts as loaded. If the
 // Spec is what it was, nothing happens; if it is another, a pause stays.
-func (w *Watcher) Set(name string, spec Spec) {
+func (w *Watcher) Set(name string, spec Spec) { w.set(name, spec, time.Time{}) }
+
+// SetSince is Set where the service has been watched before, by a Watcher that is
+// gone: what has changed since then, by the change times of files, is a deploy that
+// is under way. What has only been removed meanwhile is not seen.
+func (w *Watcher) SetSince(name string, spec Spec, since time.Time) { w.set(name, spec, since) }
+
+func (w *Watcher) set(name string, spec Spec, since time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	old := w.services[name]
@@ -46,6 +53,9 @@ func (w *Watcher) Set(name string, spec Spec) {
 		return
 	}
 	s := newService(w, name, spec)
+	if !since.IsZero() {
+		s.since, s.settled, s.anew = since, since, true
+	}
 	if old != nil {
 		s.state.paused, s.told = old.end()
 	}
