@@ -248,7 +248,7 @@ func (d *difference) differs(is, old *entry, path string) bool {
 	case old.content == 0:
 		return !is.sameFile(*old)
 	}
-	content, _, err := d.w.seed.hash(path, *is, hashFile)
+	content, _, err := d.w.hash(path, *is, hashFile)
 	if err != nil && !errors.Is(err, errChanged) {
 		return !is.sameFile(*old) // it cannot be read
 	}

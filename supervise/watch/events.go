@@ -76,8 +76,8 @@ func (s *service) inDir(d *dir, e event) {
 
 // onFile is something that has happened to a file that counts.
 func (s *service) onFile(at place, path string, mask uint32) {
-	if _, known := s.state.open[at]; mask&unix.IN_MODIFY != 0 && !known && !written(path) {
-		mask = unix.IN_MOVED_TO // nobody will close it
+	if _, known := s.state.open[at]; mask&(unix.IN_CREATE|unix.IN_MODIFY) != 0 && !known {
+		mask = opened(path, mask)
 	}
 	s.stir(func(now time.Time) {
 		switch {
@@ -93,22 +93,29 @@ func (s *service) onFile(at place, path string, mask uint32) {
 	})
 }
 
-// written says whether it looks as if the last thing that happened to a file were a
-// write: the kernel tells of a time that is set as of one, unless that of the last
-// read is set too (notify_change).
-func written(path string) bool {
+// opened returns IN_MODIFY if it looks as if somebody had a file open to write to it,
+// who will close it, else IN_MOVED_TO. One that was made and is empty is open, if it is
+// no link: rsync --inplace may write to it much later. One that was modified is not if
+// only its time was set, of which the kernel tells in the same way (notify_change).
+func opened(path string, mask uint32) uint32 {
 	var st unix.Stat_t
-	return unix.Lstat(path, &st) == nil && st.Mtim == st.Ctim
+	if unix.Lstat(path, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
+		made := mask&unix.IN_CREATE != 0 && st.Size == 0 && st.Nlink == 1
+		if made || mask&unix.IN_MODIFY != 0 && st.Mtim == st.Ctim {
+			return unix.IN_MODIFY
+		}
+	}
+	return unix.IN_MOVED_TO
 }
 
 // moved is a directory that came or went in another.
 func (s *service) moved(d *dir, e event, at place, is class) {
 	i, had := d.find(e.name)
-	if had {
-		s.drop(d.subs[i])
-		d.subs = slices.Delete(d.subs, i, i+1)
-	}
 	came := e.mask&(unix.IN_CREATE|unix.IN_MOVED_TO) != 0
+	if had && !(came && d.subs[i].class == is) { // else it has been found before
+		s.drop(d.subs[i])
+		d.subs, had = slices.Delete(d.subs, i, i+1), false
+	}
 	s.stir(func(now time.Time) {
 		switch {
 		case is == temporal && came:
@@ -125,9 +132,10 @@ func (s *service) moved(d *dir, e event, at place, is class) {
 	})
 	d.touch()
 	if came {
-		sub := &dir{root: d.root, parent: d, name: e.name, class: is, dirty: true, below: true}
-		d.subs = slices.Insert(d.subs, i, sub)
-		s.again(sub)
+		if !had {
+			d.subs = slices.Insert(d.subs, i, &dir{root: d.root, parent: d, name: e.name, class: is, dirty: true, below: true})
+		}
+		s.again(d.subs[i])
 	}
 }
 
@@ -236,7 +244,7 @@ func (s *service) arrange(w *walk) error {
 			r.roots[i] = s.roots[j]
 			continue
 		}
-		if fs := networkOf(is.real); fs != "" && s.polls == "" {
+		if fs := s.w.network(is.real); fs != "" && s.polls == "" {
 			return networkError{is.under, fs}
 		}
 		is.dirty = true

@@ -1,9 +1,9 @@
 package watch
 
 import (
+	"cmp"
 	"errors"
 	"hash/maphash"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -73,23 +73,18 @@ func (s seed) text(b []byte) uint64 { return maphash.Bytes(s.Seed, b) | 1 }
 var errChanged = errors.New("it has changed")
 
 // hash reads a file that was listed, if it is no larger than limit.
-func (s seed) hash(path string, is entry, limit int64) (content uint64, size int64, err error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+func (w *Watcher) hash(path string, is entry, limit int64) (content uint64, size int64, err error) {
+	fd, err := openRead(path)
 	if err != nil {
 		return 0, 0, err
 	}
-	defer f.Close()
+	defer unix.Close(fd)
 	check := func() error {
 		var st unix.Stat_t
-		conn, err := f.SyscallConn()
-		if err != nil {
+		if err := unix.Fstat(fd, &st); err != nil {
 			return err
 		}
-		var serr error
-		if err := conn.Control(func(fd uintptr) { serr = unix.Fstat(int(fd), &st) }); err != nil || serr != nil {
-			return cmpErr(err, serr)
-		}
-		if size = st.Size; s.stat(&st) != is.stat {
+		if size = st.Size; w.seed.stat(&st) != is.stat {
 			return errChanged
 		}
 		return nil
@@ -98,20 +93,47 @@ func (s seed) hash(path string, is entry, limit int64) (content uint64, size int
 		return 0, 0, err
 	}
 	var h maphash.Hash
-	h.SetSeed(s.Seed)
-	if _, err := io.Copy(&h, f); err != nil {
-		return 0, 0, err
+	h.SetSeed(w.seed.Seed)
+	buf := w.buffers.Get().(*[64 << 10]byte)
+	defer w.buffers.Put(buf)
+	for {
+		n, err := unix.Read(fd, buf[:])
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return 0, 0, err
+		}
+		if n == 0 {
+			return h.Sum64() | 1, size, check()
+		}
+		h.Write(buf[:n])
 	}
-	return h.Sum64() | 1, size, check()
 }
 
-func cmpErr(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
+// isOpen says whether somebody has a file open to write to it, as far as it may be
+// known: the kernel gives no lease to read then (fcntl(2)). It is given back at once.
+func isOpen(path string) bool {
+	fd, err := openRead(path)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	_, err = unix.FcntlInt(uintptr(fd), unix.F_SETLEASE, unix.F_RDLCK)
+	if err == nil {
+		unix.FcntlInt(uintptr(fd), unix.F_SETLEASE, unix.F_UNLCK)
+	}
+	return err == unix.EAGAIN
+}
+
+// openRead opens a regular file; of any other it waits for nobody.
+func openRead(path string) (fd int, err error) {
+	for {
+		fd, err = unix.Open(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		if err != unix.EINTR {
+			return fd, err
 		}
 	}
-	return nil
 }
 
 // kernelNow is what a file that is changed from now on gets at least for its time: some
@@ -130,7 +152,8 @@ type listing struct {
 	files   []entry
 	subs    []sub
 	temps   []temp
-	changed time.Time // the latest change of the directory or of a file in it
+	fresh   []string  // files that have been written since others were loaded last
+	changed time.Time // the latest change of a file in it
 	latest  string    // and its name
 	dir     time.Time // the latest change of the directory
 }
@@ -166,7 +189,6 @@ func (s *service) list(path, rel string, is class, since time.Time) (l listing, 
 			return
 		}
 		l.dir = time.Unix(st.Ctim.Unix())
-		l.changed = l.dir
 		if is == temporal {
 			return // what is in it is of the directory
 		}
@@ -177,7 +199,7 @@ func (s *service) list(path, rel string, is class, since time.Time) (l listing, 
 		slices.Sort(names)
 		s.stats(int(fd), names, path, rel, is, since, &l)
 	})
-	return l, cmpErr(cerr, err)
+	return l, cmp.Or(cerr, err)
 }
 
 // stats looks at each of the names in a directory.
@@ -210,6 +232,9 @@ func (s *service) stats(fd int, names []string, path, rel string, is class, sinc
 			}
 			if !since.IsZero() && !changed.Before(since) {
 				e = entry{}
+			}
+			if st.Mtim == st.Ctim && !changed.Before(s.settled) {
+				l.fresh = append(l.fresh, name)
 			}
 			if changed.After(l.changed) {
 				l.changed, l.latest = changed, name

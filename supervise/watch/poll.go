@@ -18,6 +18,7 @@ func (s *service) look() {
 	}
 	s.rearrange()
 	w := s.survey()
+	s.latest = later(s.latest, w.latest)
 	s.stir(func(now time.Time) {
 		for at, stat := range w.temps {
 			if was, ok := s.temps[at]; s.temps != nil && (!ok || was != stat) {
@@ -62,7 +63,7 @@ func (s *service) mayWatch() bool {
 	if s.polls == byWish || now.Before(s.retryAt) {
 		return false
 	}
-	s.retryAt = now.Add(retryAfter)
+	s.retryAt = now.Add(s.w.retry)
 	digest, temps := s.digest, s.temps
 	s.arm(s.walk()) // which has changed what is watched anew
 	s.say()
@@ -122,7 +123,7 @@ func (s *service) learn() {
 		if e.content != 0 || e.stat == 0 {
 			continue
 		}
-		content, size, err := s.w.seed.hash(join(j.path, name), *e, min(hashFile, s.budget))
+		content, size, err := s.w.hash(join(j.path, name), *e, min(hashFile, s.budget))
 		if err == nil && content != 0 {
 			e.content = content
 			s.budget -= size

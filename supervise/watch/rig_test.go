@@ -35,9 +35,9 @@ func newRig(t testing.TB) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.idle = func(s *service) {
+	w.idle = func(s *service, at time.Time) {
 		s.mu.Lock()
-		waits := len(s.inbox) > 0
+		waits := len(s.inbox) > 0 || len(s.jobs) > 0 || !at.IsZero() && s.polls == ""
 		s.mu.Unlock()
 		r.mu.Lock()
 		defer r.mu.Unlock()

@@ -45,6 +45,7 @@ type service struct {
 	since  time.Time // what was there then is loaded, by the kernel's clock
 	anew   bool      // and something may have changed after it: see SetSince
 	wakes  chan struct{}
+	left   chan struct{} // closed when it has given up its watches
 
 	mu    sync.Mutex
 	inbox []event
@@ -72,6 +73,7 @@ type service struct {
 	lookAt  time.Time
 	retryAt time.Time
 	digest  uint64
+	latest  time.Time // when a file has changed last
 	temps   map[place]uint64
 }
 
@@ -83,7 +85,7 @@ type kept struct {
 
 func newService(w *Watcher, name string, spec Spec) *service {
 	s := &service{
-		w: w, name: name, spec: spec, rules: newRules(spec.Ignore), since: kernelNow(), wakes: make(chan struct{}, 1),
+		w: w, name: name, spec: spec, rules: newRules(spec.Ignore), since: kernelNow(), wakes: make(chan struct{}, 1), left: make(chan struct{}),
 		state: settling{debounce: spec.Debounce, maxDelay: spec.MaxDelay, stamped: spec.Stamp != ""},
 		ways:  map[string]*way{}, kept: map[string]*kept{}, budget: hashBudget,
 	}
@@ -159,9 +161,9 @@ func (s *service) run() {
 		lane := s.w.lane
 		if len(s.jobs) == 0 {
 			lane = nil
-			if at.IsZero() && s.w.idle != nil {
-				s.w.idle(s)
-			}
+		}
+		if s.w.idle != nil {
+			s.w.idle(s, at)
 		}
 		select {
 		case <-s.wakes:
@@ -255,7 +257,7 @@ func (s *service) begin() {
 		w.keep = true
 		s.arrange(w)
 		looked := s.survey()
-		s.digest, s.temps = looked.digest, looked.temps
+		s.digest, s.latest, s.temps = looked.digest, looked.latest, looked.temps
 	}
 	for _, r := range s.roots {
 		s.kept[r.under] = &kept{r.real, r.seen}
@@ -283,6 +285,7 @@ func (s *service) begin() {
 
 // leave gives up the watches.
 func (s *service) leave() {
+	defer close(s.left)
 	for _, r := range s.roots {
 		if r.tree != nil {
 			s.drop(r.tree)
@@ -302,7 +305,7 @@ func (s *service) leaveWay(w *way) {
 
 // walk returns one that looks for what polling compares, if it polls.
 func (s *service) walk() *walk {
-	w := &walk{service: s, fresh: s.settled}
+	w := &walk{service: s, fresh: s.settled, latest: s.latest}
 	if s.polls != "" {
 		w.temps = map[place]uint64{}
 	}
@@ -335,10 +338,10 @@ func (s *service) poll(err error) {
 		s.polls = byNetwork
 	}
 	if s.every = s.spec.Poll; s.every == 0 {
-		s.every = pollEvery
+		s.every = s.w.every
 	}
 	now := time.Now()
-	s.retryAt, s.lookAt, s.digest, s.temps = now.Add(retryAfter), now, 0, nil
+	s.retryAt, s.lookAt, s.digest, s.temps = now.Add(s.w.retry), now, 0, nil
 	s.problem = fmt.Sprintf("%s: polls every %s", problemOf(err), s.every) + adviceOf(err)
 }
 

@@ -102,7 +102,7 @@ type walk struct {
 	jobs   []job     // what is kept of which no contents are known
 	digest uint64    // of all that was seen
 	temps  map[place]uint64
-	latest time.Time // the latest change, and where
+	latest time.Time // the latest change of a file after that, and where
 	at     place
 }
 
@@ -125,7 +125,7 @@ func (w *walk) refresh(d *dir, path, rel string) (*node, error) {
 		d.subs = nil
 		return nil, nil
 	}
-	w.see(d, rel, &l)
+	w.see(d, path, rel, &l)
 	for _, was := range d.subs {
 		if !slices.ContainsFunc(l.subs, func(s sub) bool { return s.name == was.name && s.class == was.class }) {
 			w.drop(was)
@@ -165,7 +165,7 @@ func (w *walk) refresh(d *dir, path, rel string) (*node, error) {
 }
 
 // see takes note of what is in a directory: temporaries, and what polling compares.
-func (w *walk) see(d *dir, rel string, l *listing) {
+func (w *walk) see(d *dir, path, rel string, l *listing) {
 	for _, t := range l.temps {
 		at := place{d.root.under, join(rel, t.name)}
 		if w.temps != nil {
@@ -176,6 +176,15 @@ func (w *walk) see(d *dir, rel string, l *listing) {
 	}
 	if d.class != counted {
 		return
+	}
+	if w.polls == "" && !w.keep {
+		// They may have been opened before the directory was watched. This must be asked
+		// when it is, for then their closing is told.
+		for _, name := range l.fresh {
+			if at := (place{d.root.under, join(rel, name)}); isOpen(path + "/" + name) {
+				w.stir(func(now time.Time) { w.state.write(now, at) })
+			}
+		}
 	}
 	if l.changed.After(w.latest) {
 		w.latest, w.at = l.changed, place{d.root.under, join(rel, l.latest)}

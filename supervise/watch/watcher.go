@@ -15,12 +15,16 @@ import (
 type Watcher struct {
 	options Options
 	seed    seed
+	every   time.Duration                                       // pollEvery, of tests less
+	retry   time.Duration                                       // retryAfter, of tests less
 	add     func(fd int, path string, mask uint32) (int, error) // of tests; nil: the kernel's
 	start   func() (*inotify, error)                            // newInotify, of tests another
-	idle    func(s *service)                                    // of tests: there is nothing left to do
+	network func(path string) string                            // networkOf
+	idle    func(s *service, at time.Time)                      // of tests: it waits until then
 
 	telling sync.Mutex    // held while a function of Options is called
 	lane    chan struct{} // one service at a time reads files that nobody waits for
+	buffers sync.Pool     // for reading
 
 	mu       sync.Mutex
 	services map[string]*service
@@ -33,7 +37,9 @@ func New(o Options) (*Watcher, error) {
 	if o.Settled == nil || o.Stalled == nil || o.Trouble == nil {
 		return nil, errors.New("cannot watch: a function of the options is missing")
 	}
-	return &Watcher{options: o, seed: newSeed(), start: newInotify, lane: make(chan struct{}, 1), services: map[string]*service{}}, nil
+	w := &Watcher{options: o, seed: newSeed(), every: pollEvery, retry: retryAfter, start: newInotify, network: networkOf, lane: make(chan struct{}, 1), services: map[string]*service{}}
+	w.buffers.New = func() any { return new([64 << 10]byte) }
+	return w, nil
 }
 
 // Set watches for a service from now on. What is there now counts as loaded. If the

@@ -157,6 +157,33 @@ func TestOpenForWriting(t *testing.T) {
 	r.want("web: 1 under /app, first big")
 }
 
+// That it is open is known too if it was opened before its directory was watched, and
+// of one that was made and not written yet.
+func TestOpenInNewDirectory(t *testing.T) {
+	r := newRig(t)
+	r.mkdir("app")
+	r.set("web", Spec{Paths: []string{"app"}, MaxDelay: 3 * quick})
+	r.mkdir("new")
+	f, err := os.Create(r.path("new/big"))
+	r.must(err)
+	if isOpen(r.path("new/other")) || !isOpen(r.path("new/big")) {
+		t.Skip("no leases here")
+	}
+	r.rename("new", "app/new")
+	r.want("web stalled: files under /app still change, last new/big; open for writing new/big")
+	f.WriteString("whole")
+	r.must(f.Close())
+	r.want("web: 1 under /app, first new/big")
+
+	f, err = os.Create(r.path("app/empty"))
+	r.must(err)
+	r.want("web stalled: files under /app still change, last empty; open for writing empty")
+	r.must(f.Close())
+	r.want("web: 1 under /app, first empty")
+	r.must(os.Link(r.path("app/empty"), r.path("app/link")))
+	r.want("web: 1 under /app, first link")
+}
+
 func TestLinks(t *testing.T) {
 	setup := func(t *testing.T) *rig {
 		t.Parallel()
