@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"gsv/supervise/watch"
 )
 
 // watched takes paths and globs.
@@ -48,7 +50,7 @@ func (v value) ignored(p *[]string) {
 		if !ok {
 			continue
 		}
-		_, err := path.Match(strings.TrimPrefix(strings.ReplaceAll(s, "**", "*"), "!"), "")
+		err := watch.CheckPattern(s)
 		switch {
 		case strings.Trim(s, " \t/!") == "":
 			e.fail("", "%s matches nothing", quoteAny(s))
@@ -57,7 +59,7 @@ func (v value) ignored(p *[]string) {
 		case s[0] == '#':
 			e.fail("leave it out; or write "+tomlString(`\`+s), "a line that begins with # is a comment in .gitignore")
 		case err != nil:
-			e.fail(`"[" begins a set of characters and ends with "]"; write "\\[" for the character`, "%s is no pattern", quoteAny(s))
+			e.fail(`"[" begins a set of characters and ends with "]"; write "\\[" for the character`, "%s is no pattern: %v", quoteAny(s), err)
 		default:
 			patterns = append(patterns, s)
 		}
