@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -27,8 +28,9 @@ type appError struct {
 func (e *appError) Error() string { return e.text }
 
 // LoadApp reads the application, taking o.boot for it, and returns the release
-// it names: its first line. Without --app that is "none". A first line can ask
-// for trouble:
+// it names: its first line. Without --app that is "none". Of a directory it is
+// the digest of all that is there after o.boot, and the first line is that of
+// the file app, if there is one. A first line can ask for trouble:
 //
 //	die [STATUS [TEXT]]      loading fails with this exit status, 255 unless given
 //	die-after DURATION TEXT  the process that loaded it exits with 255 this long after; TEXT is the release
@@ -36,10 +38,14 @@ func (e *appError) Error() string { return e.text }
 //	boot DURATION TEXT       loading takes this long, whatever --boot says; TEXT is the release
 //	hang                     loading never ends
 func loadApp(o options, master int) (string, error) {
-	first := "none"
+	first, dir := "none", false
 	if o.app != "" {
-		b, err := os.ReadFile(o.app)
-		if err != nil {
+		file := o.app
+		if st, err := os.Stat(o.app); err == nil && st.IsDir() {
+			dir, file = true, filepath.Join(o.app, "app")
+		}
+		b, err := os.ReadFile(file)
+		if err != nil && !(dir && errors.Is(err, os.ErrNotExist)) {
 			return "", &appError{255, err.Error()}
 		}
 		first, _, _ = strings.Cut(string(b), "\n")
@@ -85,6 +91,13 @@ func loadApp(o options, master int) (string, error) {
 		if err := syscall.Kill(master, syscall.SIGKILL); err != nil {
 			return "", &appError{255, err.Error()}
 		}
+	}
+	if dir {
+		sum, err := digest(o.app)
+		if err != nil {
+			return "", &appError{255, err.Error()}
+		}
+		return sum, nil
 	}
 	return first, nil
 }

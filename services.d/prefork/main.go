@@ -23,10 +23,12 @@
 // one more connection and holds the socket until then.
 //
 // The application is the file named by --app; its first line is what every
-// answer carries as release=. See loadApp for the words with which it can
-// misbehave, and serve for what a request may ask for.
+// answer carries as release=. Of a directory that is a digest of all files below
+// it, so an answer tells whether the whole of a deploy was loaded. See loadApp for
+// the words with which it can misbehave, and serve for what a request may ask for.
 //
-// As "prefork tell LINE…" it is no server: it sends these lines by sd_notify(3).
+// As "prefork tell LINE…" it is no server: it sends these lines by sd_notify(3). As
+// "prefork digest DIR" neither: it says what a server of that directory would answer.
 package main
 
 import (
@@ -59,6 +61,15 @@ func main() {
 	if len(args) > 0 && args[0] == tellArg {
 		os.Exit(tell(args[1:]))
 	}
+	if len(args) == 2 && args[0] == digestArg {
+		sum, err := digest(args[1])
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "prefork:", err)
+			os.Exit(1)
+		}
+		fmt.Println(sum)
+		return
+	}
 	isWorker := len(args) > 0 && args[0] == workerArg
 	var keep []os.Signal
 	if isWorker {
@@ -83,7 +94,7 @@ func parse(args []string) (options, error) {
 	fs := flag.NewFlagSet("prefork", flag.ContinueOnError)
 	fs.StringVar(&o.listen, "listen", "127.0.0.1:5000", "`address` to serve: HOST:PORT, or the path of a unix socket")
 	fs.IntVar(&o.workers, "workers", 5, "how many workers to keep")
-	fs.StringVar(&o.app, "app", "", "the application: a `file` whose first line is the release that answers name")
+	fs.StringVar(&o.app, "app", "", "the application: a `file` whose first line is the release that answers name, or a directory of whose files they name a digest")
 	fs.DurationVar(&o.boot, "boot", 0, "how long the application takes to load")
 	fs.BoolVar(&o.preload, "preload-app", false, "load the application once, in the master: HUP then brings no new code")
 	fs.StringVar(&o.pidFile, "pid", "", "`file` for the master's pid")
