@@ -16,7 +16,7 @@ DEPLOYS ?= 20
 TESTFLAGS ?=
 
 # gcc and libc6-dev are what -race needs; then come the servers that are driven (starman brings start_server).
-PACKAGES = gcc libc6-dev curl util-linux procps \
+PACKAGES = gcc libc6-dev curl util-linux procps rsync git unzip zip \
 	starman unicorn gunicorn puma nginx-light apache2-bin php-fpm uwsgi-core uwsgi-plugin-python3
 # PEERS are the supervisors that deploys are measured beside.
 PEERS = supervisor daemontools runit s6
@@ -73,6 +73,7 @@ fuzz:
 
 soak: packages
 	GSV_LOGS=2048 $(GO) test -race -timeout 0 -count 1 -v -run '^TestLog(Soak|Many)$$' ./cmd/gsv
+	GSV_WATCH=100 $(GO) test -race -timeout 0 -count 1 -v -run '^TestWatchLoad$$' ./cmd/gsv
 	GSV_KILLS=100 GSV_STEPS=1 $(GO) test -race -timeout 0 -count $(SOAK) -cpu 1,2 $(TESTFLAGS) $(PKG)
 
 # On a machine that does nothing else: twenty minutes in which it is busy.

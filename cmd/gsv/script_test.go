@@ -167,7 +167,7 @@ func TestScriptNames(t *testing.T) {
 		first, _, _ := strings.Cut(filepath.Base(file), "_")
 		verbs[first] = true
 	}
-	for _, verb := range strings.Fields("status start stop restart once quit hup ttin ttou kill signal logs ps pid wait events history why apply check shutdown version completion") {
+	for _, verb := range strings.Fields("status start stop restart once quit hup ttin ttou kill signal logs ps pid wait events history why apply check watch shutdown version completion") {
 		if !verbs[verb] {
 			t.Errorf("no script begins with %s_", verb)
 		}
