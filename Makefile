@@ -39,7 +39,7 @@ run: build
 	@exec bin/gsv --services services.d
 
 test: packages vet
-	$(GO) test -race -timeout 14m $(TESTFLAGS) $(PKG)
+	$(GO) test -race -timeout 20m -parallel 4 $(TESTFLAGS) $(PKG)
 
 # No daemon is started by its installation: each test runs its own.
 packages:
