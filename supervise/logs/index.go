@@ -3,7 +3,6 @@ package logs
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -270,39 +269,6 @@ func openIndexDir(dir int, create bool) (int, error) {
 		return -1, &fs.PathError{Op: "open", Path: indexDir, Err: errors.New("belongs to somebody else")}
 	}
 	return fd, nil
-}
-
-// readIndex reads the index of a log file in the log directory dir, sorted by
-// offset. Where check is set, it must be that of the file with that identity: of
-// another one's, and of one that is missing, there are no entries.
-func readIndex(dir, stem string, id identity, check bool) ([]entry, error) {
-	fd, err := open(unix.AT_FDCWD, filepath.Join(dir, indexDir, stem), unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if err == unix.ENOENT {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, &fs.PathError{Op: "open", Path: filepath.Join(dir, indexDir, stem), Err: err}
-	}
-	_ = unix.SetNonblock(fd, false) // not Go's poller
-	f := os.NewFile(uintptr(fd), stem)
-	defer f.Close()
-	entries, _, err := readEntries(f, id, check)
-	return entries, err
-}
-
-func readEntries(f *os.File, id identity, check bool) (entries []entry, ours bool, err error) {
-	b, err := io.ReadAll(io.NewSectionReader(f, 0, 1<<62))
-	if err != nil {
-		return nil, false, fmt.Errorf("cannot read log index: %w", err)
-	}
-	if len(b) < indexHeader || string(b[:8]) != indexMagic || check && string(b[:indexHeader]) != string(encodeHeader(id)) {
-		return nil, false, nil
-	}
-	b = b[indexHeader:]
-	for ; len(b) >= indexEntry; b = b[indexEntry:] {
-		entries = appendEntry(entries, decodeEntry(b))
-	}
-	return entries, true, nil
 }
 
 // appendEntry appends the next one of an index to those before it.
