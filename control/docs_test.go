@@ -124,7 +124,7 @@ services, and of none named all, lines come merged by when they were written, ea
 run, is known to about 100 ms from gsv's index beside the file; of a file without one its name or its own time tells. A line ends where the next run begins too,
 and one of more than 1 MiB comes in pieces. With ` + "`-f`" + ` it goes on over rotations and over the death of gsv's supervisor, with each line once.
 ` + "`--op ID`" + ` is what the service wrote from the operation's begin to its end, and all of a generation that a failed ` + "`replace`" + ` had tried. Only lines with an end are followed by ` + "`--since`" + `, ` + "`--grep`" + `,
-` + "`--op`" + `, ` + "`--json`" + ` and of several services. What goes to gsv's stdout (` + "`output = \"stdout\"`" + `) is not kept.
+` + "`--op`" + `, ` + "`--json`" + ` and of several services. Of what goes to gsv's stdout (` + "`output = \"stdout\"`" + `) the last 64 KiB of each are there.
 
 How deployed files are watched ([watch.md](watch.md)) is a row of ` + "`status NAME`" + `, too: watching, polling, paused (how long still, and by whom), stopped (the service
 itself changes what is watched), off (it is down), what is wrong with watching, and what is under way. What a watch asks for is in ` + "`history`" + ` and ` + "`events`" + ` as any

@@ -65,7 +65,7 @@ var logKeys = []Key{
 		set: func(d *draft, v value) { pick(v, &d.Log.Block, false, true) },
 		get: func(d *Definition) any { return d.Log.Block }},
 	{Name: "log.syslog", Type: "string", Supported: true, Live: true,
-		Doc:     `Every line goes to syslog (RFC 5424) too: "unix" is /dev/log, "unix:/run/log.sock" another socket, and "udp://loghost:514" or "tcp://loghost:514" another machine.`,
+		Doc:     `Every line goes to syslog too: "unix" is /dev/log, as syslog(3) writes to it; by RFC 5424 "unix:/run/log.sock" is another socket, and "udp://loghost:514" or "tcp://loghost:514" another machine. See [logs.md](logs.md#forwarding).`,
 		Systemd: "ForwardToSyslog", Supervisord: "stdout_syslog stderr_syslog",
 		set: func(d *draft, v value) { v.syslog(&d.Log.Syslog) },
 		get: func(d *Definition) any { return d.Log.Syslog }},
