@@ -27,7 +27,7 @@ func (s *Supervisor) heard(ev guardian.Event) {
 			s.hear(svc, r)
 			s.launched(r)
 			s.step(svc, lifecycle.Launched{Gen: genOfN(ev.N)})
-			s.mark(svc)
+			s.markNow(svc)
 		}
 	case guardian.Ended:
 		s.heardEnded(ev)

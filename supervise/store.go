@@ -24,9 +24,11 @@ import (
 // service, replaced by rename, cost a millisecond each time where the run-dir is
 // no tmpfs.
 //
-// A service is written before a signal that its state says was sent, and
-// before the end of an operation or of a run is acknowledged; all else within
-// flushDelay. What is lost then is told again by the guardian.
+// A service is written before a signal that its state says was sent, before the
+// end of an operation or of a run is acknowledged, and as soon as the loop gets to
+// it when a run has got its process, which nobody else knows of once the guardian
+// is killed too; all else within flushDelay. What is lost then is told again by
+// the guardian.
 type store struct {
 	dir     string     // the run-dir
 	file    *os.File   // records; nil until open
@@ -241,6 +243,12 @@ func (s *Supervisor) mark(svc *service) {
 	if s.store.flushAt.IsZero() {
 		s.store.flushAt = now().Add(flushDelay)
 	}
+}
+
+// markNow is mark for what must not wait for flushDelay.
+func (s *Supervisor) markNow(svc *service) {
+	s.mark(svc)
+	s.store.flushAt = now()
 }
 
 // save writes a service's file if it is old, but for an orderly end: all of it

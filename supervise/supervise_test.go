@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"gsv/supervise/definition"
+	"gsv/supervise/guardian"
 	"gsv/supervise/lifecycle"
 	"gsv/supervise/logs"
 	"gsv/supervise/spawn"
@@ -349,5 +350,29 @@ func TestRestoredReloadIsTheLastOne(t *testing.T) {
 	})
 	if last := svc.lastReload; last == nil || last.Operation != "2" || last.Result != status.Failed {
 		t.Errorf("the last reload is said to be %+v", last)
+	}
+}
+
+// Once the guardian is killed too, the records alone tell the next gsv what runs.
+func TestStartIsOnDiskAtOnce(t *testing.T) {
+	r := newWatchRig(t, "")
+	dir := r.store.dir
+	r.store.whole = true // the file about gsv is another matter
+	if _, err := r.store.open(); err != nil {
+		t.Fatal(err)
+	}
+	gen := r.svc.state.Gen
+	r.svc.runs[gen] = &run{def: r.svc.def, n: uint64(gen), born: gen, launched: true}
+	r.heard(guardian.Started{Key: "web", N: uint64(gen), Pid: 812, StartTime: 4711})
+	if d := r.untilDue(); d > 0 {
+		t.Fatalf("a run that has its process is written after %v", d)
+	}
+	r.tick()
+	records, err := (&store{dir: dir}).open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := records["web"].Runs[gen]; got.Pid != 812 || got.Start != 4711 {
+		t.Errorf("%+v", got)
 	}
 }
