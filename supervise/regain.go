@@ -27,13 +27,19 @@ func (s *Supervisor) listen(svc *service, p guardian.Process) {
 	}
 	s.readyHeld(svc, key.Gen, held[min(outputs, len(held)):]) // before a line of it is read
 	r.drained = true
-	errs := svc.err
-	if errs == nil { // by another definition than that of the run
-		errs = svc.out
-	}
-	for i, sink := range []logs.Sink{svc.out, errs}[:min(outputs, len(held))] {
-		if e := s.readOn(svc, r, key, held[i], sink, i > 0); e != nil {
-			err = e
+	if svc.name != s.opts.Direct {
+		errs := svc.err
+		if errs == nil { // by another definition than that of the run
+			errs = svc.out
+		}
+		for i, sink := range []logs.Sink{svc.out, errs}[:outputs] {
+			var reader *os.File
+			if i < len(held) {
+				reader = held[i]
+			}
+			if e := s.readOn(svc, r, key, reader, sink, i > 0); e != nil {
+				err = e
+			}
 		}
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && r.def.Log.Output != definition.Discard {
@@ -44,13 +50,18 @@ func (s *Supervisor) listen(svc *service, p guardian.Process) {
 	}
 }
 
-// readOn goes on reading one output of a run.
+// readOn goes on reading one output of a run. Without a reader there is only what
+// an earlier log pump had taken from the pipe and not written yet.
 func (s *Supervisor) readOn(svc *service, r *run, key logs.Key, reader *os.File, sink logs.Sink, isErr bool) error {
-	if info, err := reader.Stat(); err == nil && info.Mode()&fs.ModeNamedPipe == 0 {
-		return nil // it was started with output = "none"
-	}
 	key.Err = isErr
-	err := s.pump.Add(key, reader, sink)
+	var err error
+	if reader == nil {
+		err = s.pump.Salvage(key, sink)
+	} else if info, e := reader.Stat(); e == nil && info.Mode()&fs.ModeNamedPipe == 0 {
+		return nil // it was started with output = "none"
+	} else {
+		err = s.pump.Add(key, reader, sink)
+	}
 	if isErr {
 		r.errOpen = err == nil
 	} else {

@@ -49,7 +49,8 @@ func SetAside(dir string, gone func(Key) bool) (found []Key) {
 	return found
 }
 
-// Salvage moves what SetAside has found to sink. Drained follows.
+// Salvage moves to sink what an earlier Pump has left of a run whose pipe is gone,
+// such as SetAside has found. Drained follows, also where there is nothing.
 func (p *Pump) Salvage(key Key, sink Sink) error {
 	var ends [2]int
 	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
