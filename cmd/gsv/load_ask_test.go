@@ -200,7 +200,8 @@ func lossOf(err error) error {
 		return errRefused
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return errReset
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
+		strings.HasSuffix(err.Error(), "http: server closed idle connection"): // net/http's name for an EOF before it has asked
 		return errCut
 	}
 	return err
