@@ -118,6 +118,8 @@ http {
 // A worker of Starman's, unicorn's and gunicorn's has one connection: there is one for each slot of a load, and one more.
 const deployWorkers = 8
 
+const pumaWorkers = 3
+
 func releaseFile(n int) (string, string) { return "release.txt", fmt.Sprintln(n) }
 
 // DeployedServers are those that know how to reload by a signal.
@@ -125,8 +127,9 @@ func releaseFile(n int) (string, string) { return "release.txt", fmt.Sprintln(n)
 // Net::Server's worker that is told to end looks whether it is at work, and a connection that it has accepted is not
 // yet work (Net::Server::PreFork, run_child: the handler of HUP exits unless {connected}); one that reads a body
 // takes the interrupted read for its end (Starman::Server before 0.4017, Changes). Either way a worker is interrupted once and has one
-// connection: one loss for each worker and deploy, all classes together, is the most that there can be. Those of
-// the others wait for theirs to end.
+// connection: one loss for each worker and deploy, all classes together, is the most that there can be. puma's worker
+// closes what it has accepted and not heard from (reactor_wakeup in lib/puma/server.rb), which on a busy machine is a
+// connection now and then, where the socket is its own and has no TCP_DEFER_ACCEPT. Those of the others wait for theirs to end.
 var deployedServers = []deployed{
 	{name: "starman", reload: "HUP", races: deployWorkers, stops: 1, release: releaseFile,
 		command: []string{"starman", "--listen", "ADDR", "--workers", strconv.Itoa(deployWorkers), "DIR/app.psgi"},
@@ -142,10 +145,10 @@ var deployedServers = []deployed{
 	{name: "gunicorn", reload: "HUP", release: releaseFile,
 		command: []string{"gunicorn", "-b", "ADDR", "-w", strconv.Itoa(deployWorkers), "--chdir", "DIR", "app:app"},
 		files:   map[string]string{"app.py": wsgi}},
-	{name: "puma", reload: "USR1", release: releaseFile,
+	{name: "puma", reload: "USR1", races: pumaWorkers, release: releaseFile,
 		command: []string{"puma", "-C", "DIR/puma.rb", "-e", "production", "DIR/config.ru"},
 		files: map[string]string{"config.ru": rack,
-			"puma.rb": "directory 'DIR'\nbind 'tcp://ADDR'\nworkers 3\nthreads 1, 4\n"}},
+			"puma.rb": fmt.Sprintf("directory 'DIR'\nbind 'tcp://ADDR'\nworkers %d\nthreads 1, 4\n", pumaWorkers)}},
 	{name: "nginx", reload: "HUP", release: func(n int) (string, string) {
 		if n == 0 {
 			return "nginx.conf", "this release is broken"
