@@ -1,8 +1,15 @@
 package supervise
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"gsv/supervise/definition"
 	"gsv/supervise/lifecycle"
@@ -30,6 +37,106 @@ func findHeir(d *definition.Definition, pid int, old []lifecycle.Proc) (lifecycl
 		}
 	}
 	return lifecycle.Proc{}, false
+}
+
+// A successor may end before a look has seen it, and the kernel tells its parent alone:
+// the main process. nginx and unicorn, which have renamed their pid-file to make room for
+// its own, rename it back then (ngx_reap_children; HttpServer#reap_all_workers).
+// gunicorn says nothing: there it is reload-timeout that ends the wait.
+
+// watchTakenBack watches the directory of a pid-file; nil if there is none, or it cannot.
+func watchTakenBack(d *definition.Definition) *os.File {
+	if d.PidFile == "" {
+		return nil
+	}
+	events, err := watchDir(filepath.Dir(d.PidFile), unix.IN_MOVED_TO)
+	if err != nil {
+		return nil // then it is given up later
+	}
+	return events
+}
+
+// killWatched sends a signal; the one on which a successor is to come when the pid-file is
+// watched. Where an earlier supervisor has surveyed, it is not yet.
+func (s *Supervisor) killWatched(svc *service, k lifecycle.Kill) {
+	r := svc.runs[k.Gen]
+	if k.Op == "" || r == nil || svc.takenBack != nil || !svc.awaitsHeir() || svc.def.PidFile == "" {
+		s.kill(svc, k)
+		return
+	}
+	d, pid := svc.def, r.pid
+	go func() {
+		watched := make(chan *os.File, 1)
+		go func() { watched <- watchTakenBack(d) }()
+		var events *os.File
+		select {
+		case events = <-watched:
+		case <-time.After(signalPatience): // its file system hangs
+		}
+		s.report(func() {
+			if rl := svc.state.Reload; rl != nil && rl.Op == k.Op && rl.Stage == lifecycle.Signalling {
+				s.readTakenBack(svc, k.Gen, d, pid, events)
+				s.kill(svc, k)
+			} else if events != nil {
+				events.Close()
+			}
+		})
+	}()
+}
+
+// readTakenBack has a reload fail when the main process takes its pid-file back. It
+// takes events over, which may be nil.
+func (s *Supervisor) readTakenBack(svc *service, gen int, d *definition.Definition, pid int, events *os.File) {
+	if svc.takenBack != nil {
+		svc.takenBack.Close()
+	}
+	if svc.takenBack = events; events == nil {
+		return
+	}
+	go func() {
+		if !isTakenBack(events, d.PidFile, pid) {
+			return
+		}
+		s.report(func() {
+			if svc.takenBack == events {
+				s.step(svc, lifecycle.SuccessorEnded{Gen: gen})
+			}
+		})
+	}()
+}
+
+// isTakenBack waits until a file that names pid is renamed to path; false if events are
+// closed before.
+func isTakenBack(events *os.File, path string, pid int) bool {
+	for buf, name := make([]byte, 4096), filepath.Base(path); ; {
+		n, err := events.Read(buf)
+		if err != nil {
+			return false
+		}
+		for b := buf[:n]; len(b) >= unix.SizeofInotifyEvent; {
+			size := unix.SizeofInotifyEvent + int(binary.NativeEndian.Uint32(b[12:]))
+			renamed, _, _ := bytes.Cut(b[unix.SizeofInotifyEvent:size], []byte{0})
+			if string(renamed) == name && readPidFile(path) == pid {
+				return true
+			}
+			b = b[size:]
+		}
+	}
+}
+
+// awaitsHeir reports whether a reload waits for the main process to start its successor.
+func (svc *service) awaitsHeir() bool {
+	rl := svc.state.Reload
+	return rl != nil && rl.Method == lifecycle.ByUpgrade && rl.Next == 0 &&
+		(rl.Stage == lifecycle.Surveying || rl.Stage == lifecycle.Signalling || rl.Stage == lifecycle.Proposed)
+}
+
+// dropTakenBack ends the watch of a pid-file that nobody waits for any more.
+func (svc *service) dropTakenBack() {
+	if svc.takenBack != nil && !svc.awaitsHeir() {
+		svc.takenBack.Close()
+		svc.takenBack = nil
+	}
 }
 
 // adoptHeir makes a process that is there the main process of a run.

@@ -101,7 +101,7 @@ func (s *Supervisor) locate(svc *service, gen int, r *run, ev guardian.Ended, th
 // awaitDaemon waits until the pid-file names a process that may be the service's
 // (is); why not, if none is. Meanwhile it tells what it sees.
 func awaitDaemon(ctx context.Context, d *definition.Definition, is func(procfs.Proc) bool, tell func(string)) (p procfs.Proc, why string) {
-	events, err := watchDir(filepath.Dir(d.PidFile))
+	events, err := watchDir(filepath.Dir(d.PidFile), unix.IN_CLOSE_WRITE|unix.IN_MOVED_TO)
 	if err != nil {
 		return p, err.Error()
 	}
@@ -143,14 +143,14 @@ func mayBe(d *definition.Definition, pid int) bool {
 	return ok && (st.Uid == who.UID || who.UID == 0)
 }
 
-// watchDir tells, by what can be read from it, that files in a directory were
-// written or came to be (inotify(7)).
-func watchDir(dir string) (*os.File, error) {
+// watchDir tells, by what can be read from it, what becomes of the files in a
+// directory (inotify(7)).
+func watchDir(dir string, mask uint32) (*os.File, error) {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
 		return nil, fmt.Errorf("cannot wait for its pid-file: %w", err)
 	}
-	if _, err := unix.InotifyAddWatch(fd, dir, unix.IN_CLOSE_WRITE|unix.IN_MOVED_TO); err != nil {
+	if _, err := unix.InotifyAddWatch(fd, dir, mask); err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("cannot wait for its pid-file: %s: %w", dir, err)
 	}

@@ -36,7 +36,11 @@ func (s *Supervisor) survey(svc *service, e lifecycle.Survey) {
 	}
 	go func() {
 		var ev lifecycle.Surveyed
+		var events *os.File
 		if e.Scale == 0 {
+			if method == lifecycle.ByUpgrade {
+				events = watchTakenBack(d)
+			}
 			ev = surveyReload(d, method, pid, began)
 		} else {
 			ev = surveyScale(d, pid, e.Scale)
@@ -53,8 +57,12 @@ func (s *Supervisor) survey(svc *service, e lifecycle.Survey) {
 			rl, sc := svc.state.Reload, svc.state.Scaling
 			if e.Scale == 0 && (rl == nil || rl.Op != e.Op || rl.Stage != lifecycle.Surveying) ||
 				e.Scale != 0 && (sc == nil || sc.Op != e.Op || sc.From > 0 || sc.Sent) {
+				if events != nil {
+					events.Close()
+				}
 				return // it took too long
 			}
+			s.readTakenBack(svc, e.Gen, d, pid, events)
 			svc.mark, svc.image = mark, image
 			if e.Scale == 0 {
 				svc.surveyed = release

@@ -3,6 +3,7 @@ package supervise
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,6 +39,7 @@ type service struct {
 	armed      int                       // the run whose start the guardian has ahead of time; 0: none
 	toArm      int                       // the run whose successor it will be given, at its time; 0: none
 	ahead      int                       // the run that the guardian has started by itself, while its predecessor's end is being told
+	takenBack  *os.File                  // tells of its pid-file while a reload waits for a successor; nil: nothing does
 	spare      *spare                    // nil: none
 	recent     []string                  // ids of its last operations that have ended
 	dirty      bool                      // its state on disk is old
@@ -196,7 +198,7 @@ func (s *Supervisor) carryOut(svc *service, before lifecycle.State, effects []li
 				s.loads(svc)
 			}
 			s.save(svc)
-			s.kill(svc, e)
+			s.killWatched(svc, e)
 		case lifecycle.Finish:
 			s.finish(svc, e)
 		case lifecycle.Check:
@@ -232,6 +234,7 @@ func (s *Supervisor) carryOut(svc *service, before lifecycle.State, effects []li
 			s.step(svc, lifecycle.Tick{})
 		})
 	}
+	svc.dropTakenBack()
 	s.attend(svc)
 	s.progress(svc)
 	s.releaseSettled(svc)

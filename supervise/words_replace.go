@@ -67,6 +67,8 @@ func (s *Supervisor) replaced(svc *service, op *operation, rl *lifecycle.Reload)
 func (s *Supervisor) whyTrial(svc *service, rl *lifecycle.Reload) string {
 	who, timeout := fmt.Sprintf("generation %d", rl.Next), brief(svc.policy.ReloadTimeout)
 	switch {
+	case rl.Next == 0 && rl.Fault == lifecycle.Unseen:
+		return "its new main process ended at once"
 	case rl.Next == 0:
 		return "no new main process came within " + timeout
 	case rl.Exit != nil && rl.Exit.Failure != "":

@@ -117,19 +117,18 @@ func byReplace(t *testing.T, s *deploySite) []string {
 	return append(reload[:1], "replace", "web")
 }
 
-// ByUpgrade: the server starts its successor by itself. nginx does so only in the background, and it is the whole of
-// reload-timeout until one that ends before it is there is given up.
+// ByUpgrade: the server starts its successor by itself. nginx does so only in the background.
 func byUpgrade(t *testing.T, s *deploySite) []string {
-	timeout, keys := "20s", []string{"check-command = []"}
+	keys := []string{"check-command = []", "reload-timeout = '20s'"}
 	if release := s.server.release; s.server.name == "nginx" {
 		s.server.release = func(n int) (name, content string) {
 			name, content = release(n)
 			return name, strings.Replace(content, "daemon off;", "", 1)
 		}
 		s.release(t, 1)
-		timeout, keys = "10s", append(keys, "type = 'forking'", "pid-file = 'DIR/nginx.pid'")
+		keys = append(keys, "type = 'forking'", "pid-file = 'DIR/nginx.pid'")
 	}
-	return byGsv(t, s, "reload = 'usr2'", append(keys, "reload-timeout = '"+timeout+"'")...)
+	return byGsv(t, s, "reload = 'usr2'", keys...)
 }
 
 // BySignal: no supervisor at all.

@@ -183,7 +183,7 @@ func (s *steps) step(n int) bool {
 
 var (
 	didReload = regexp.MustCompile(`^web@app01: reloaded, generation (\d+)`)
-	didNot    = regexp.MustCompile(`(?m)^web@app01: NOT reloaded, generation (\d+) (?:\(.*\) )?still serves: (?:(?:generation|workers of generation) \d+|no new main process came) `)
+	didNot    = regexp.MustCompile(`(?m)^web@app01: NOT reloaded, generation (\d+) (?:\(.*\) )?still serves: (?:(?:generation|workers of generation) \d+|no new main process came|its new main process ended) `)
 )
 
 // Judge holds what a command has said against what must be, and that against what is.

@@ -30,7 +30,7 @@ var whatKeys = []Key{
 		set: func(d *draft, v value) { pick(v, &d.Type, Simple, Notify, Forking, Oneshot) },
 		get: func(d *Definition) any { return d.Type }},
 	{Name: "pid-file", Type: "path", Supported: true, Live: true,
-		Doc:     `Where a "forking" service, or one that replaces itself (reload = "usr2"), writes its process id. A relative path counts from working-directory. A stale one is removed before a start.`,
+		Doc:     `Where a "forking" service, or one that replaces itself (reload = "usr2"), writes its process id. A relative path counts from working-directory. A stale one is removed before a start. By it nginx and unicorn tell that a successor has ended before it was seen.`,
 		Systemd: "PIDFile", Supervisord: "pidfile", Other: "pid_file pid",
 		set: func(d *draft, v value) { v.path(&d.PidFile) },
 		get: func(d *Definition) any { return d.PidFile }},

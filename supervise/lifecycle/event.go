@@ -69,6 +69,10 @@ type Succeeded struct {
 	Next Proc
 }
 
+// SuccessorEnded says that the successor that run Gen's main process has started on
+// the signal of a reload has ended, and that nobody has seen it.
+type SuccessorEnded struct{ Gen int }
+
 // Overdue names what is left of run Gen, which has had its time to go.
 type Overdue struct {
 	Gen   int
@@ -134,22 +138,23 @@ type Ailing struct {
 	Why string
 }
 
-func (Succeeded) event() {}
-func (Overdue) event()   {}
-func (Extend) event()    {}
-func (Checked) event()   {}
-func (Surveyed) event()  {}
-func (Census) event()    {}
-func (Answered) event()  {}
-func (Ailing) event()    {}
-func (Command) event()   {}
-func (Launched) event()  {}
-func (Ready) event()     {}
-func (Ended) event()     {}
-func (Empty) event()     {}
-func (Delivered) event() {}
-func (Changed) event()   {}
-func (Tick) event()      {}
+func (Succeeded) event()      {}
+func (SuccessorEnded) event() {}
+func (Overdue) event()        {}
+func (Extend) event()         {}
+func (Checked) event()        {}
+func (Surveyed) event()       {}
+func (Census) event()         {}
+func (Answered) event()       {}
+func (Ailing) event()         {}
+func (Command) event()        {}
+func (Launched) event()       {}
+func (Ready) event()          {}
+func (Ended) event()          {}
+func (Empty) event()          {}
+func (Delivered) event()      {}
+func (Changed) event()        {}
+func (Tick) event()           {}
 
 // An Effect is something to be done. Effects are carried out in their order.
 type Effect interface{ effect() }

@@ -69,7 +69,11 @@ func (h *history) happen(i int, b byte) {
 	case 22:
 		ev = Command{Op: id, Verb: DoReplace}
 	case 23:
-		ev = Succeeded{Gen: gen, Next: Proc{Pid: 1000 + i, Start: 1}}
+		if b&128 != 0 {
+			ev = SuccessorEnded{Gen: gen}
+		} else {
+			ev = Succeeded{Gen: gen, Next: Proc{Pid: 1000 + i, Start: 1}}
+		}
 	case 24:
 		ev = Overdue{Gen: gen, Procs: []Proc{{Pid: 99, Start: 1}}}
 	case 25:

@@ -73,6 +73,7 @@ const (
 	NoFault   Fault = iota
 	Churn           // new workers are born and end before they have settled
 	Late            // no progress within reload-timeout
+	Unseen          // the successor has ended before it was seen
 	Stays           // old ones that are not known to be workers do not end within drain-timeout
 	NoWorkers       // there are none to be more, or fewer
 	LastOne         // one must stay

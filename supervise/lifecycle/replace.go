@@ -26,10 +26,8 @@ func (m *machine) succeeded(ev Succeeded) {
 	m.s.Runs = append(m.s.Runs, Run{Gen: m.s.Gen, Role: Trying, Phase: Starting, Since: m.now, Born: true})
 	r := &m.s.Runs[len(m.s.Runs)-1]
 	m.emit(Adopt{Gen: r.Gen, Proc: ev.Next})
-	if rl := m.s.Reload; rl != nil && rl.Method == ByUpgrade && (rl.Stage == Signalling || rl.Stage == Proposed && rl.Next == 0) {
-		if rl.Stage == Signalling { // it comes before the news that the signal was delivered
-			m.sent("")
-		}
+	if m.awaitsSuccessor(old.Gen) {
+		rl := m.s.Reload
 		rl.Next = r.Gen
 		m.expect(r)
 		return
@@ -39,6 +37,26 @@ func (m *machine) succeeded(ev Succeeded) {
 	if old = m.run(gen); old.Phase != Stopping {
 		m.stop(old, Asked, m.p.Quit)
 	}
+}
+
+// successorEnded takes in that there was a successor, and is none any more.
+func (m *machine) successorEnded(ev SuccessorEnded) {
+	if m.awaitsSuccessor(ev.Gen) {
+		m.failTrial(Unseen, "")
+	}
+}
+
+// awaitsSuccessor reports whether a reload waits for run gen to have a successor, which
+// may come before the news that the signal was delivered.
+func (m *machine) awaitsSuccessor(gen int) bool {
+	rl := m.s.Reload
+	if rl == nil || rl.Gen != gen || rl.Method != ByUpgrade || rl.Stage != Signalling && (rl.Stage != Proposed || rl.Next != 0) {
+		return false
+	}
+	if rl.Stage == Signalling {
+		m.sent("")
+	}
+	return true
 }
 
 // seeTrial takes in what there is of the workers of the run that is tried.

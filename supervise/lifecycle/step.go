@@ -60,6 +60,8 @@ func Step(p Policy, s State, now time.Time, ev Event) (State, []Effect, error) {
 		}
 	case Succeeded:
 		m.succeeded(ev)
+	case SuccessorEnded:
+		m.successorEnded(ev)
 	case Overdue:
 		m.overdue(ev)
 	case Extend:

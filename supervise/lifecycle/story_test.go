@@ -178,6 +178,11 @@ func (tl *teller) happens(words []string) string {
 			gen = tl.s.Current().Gen
 		}
 		return tl.step(Succeeded{Gen: gen, Next: Proc{Pid: n, Start: 1}})
+	case "successor-ended": // unseen
+		if at == "" {
+			gen = tl.s.Current().Gen
+		}
+		return tl.step(SuccessorEnded{Gen: gen})
 	case "overdue": // PID…
 		ev := Overdue{Gen: gen}
 		for _, w := range workers(args) {
