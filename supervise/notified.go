@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"gsv/supervise/definition"
 	"gsv/supervise/lifecycle"
 	"gsv/supervise/notify"
@@ -44,6 +46,7 @@ type told struct {
 	Ready     bool          `json:"ready,omitempty"`
 	ReadyBy   int           `json:"ready_by,omitempty"` // the pid of who said so last
 	Reloading bool          `json:"reloading,omitempty"`
+	Answered  time.Time     `json:"answered,omitzero"` // when it said RELOADING=1 last
 	Stopping  bool          `json:"stopping,omitempty"`
 	Every     time.Duration `json:"every,omitempty"` // from one ping of its watchdog to the next; 0: it has none
 }
@@ -58,7 +61,7 @@ const (
 
 // notifies reports whether a service says by sd_notify what it does.
 func notifies(d *definition.Definition) bool {
-	return d.Ready.Notify || d.Type == definition.Notify
+	return d.Ready.Notify || d.Type.Notifies()
 }
 
 func notYetSaid(*definition.Definition) string { return "has not said READY=1" }
@@ -180,7 +183,7 @@ func (s *Supervisor) notified(svc *service, gen int, r *run, m notify.Message, b
 	case notify.Ready:
 		r.told.Ready, r.told.ReadyBy, r.told.Reloading = true, by, false
 	case notify.Reloading:
-		r.told.Reloading = true
+		r.told.Reloading, r.told.Answered = true, saidAt(m)
 	case notify.Stopping:
 		r.told.Stopping, r.told.Reloading = true, false
 	}
@@ -219,14 +222,31 @@ func (s *Supervisor) toldMainPid(svc *service, gen int, r *run, pid, by int) {
 	s.rehome(svc, gen, line[0])
 }
 
+// saidAt is when a message was sent, on the deadlines' clock: when it has come, unless
+// it tells.
+func saidAt(m notify.Message) time.Time {
+	var t unix.Timespec
+	if m.Monotonic == 0 || unix.ClockGettime(unix.CLOCK_MONOTONIC, &t) != nil {
+		return now()
+	}
+	return now().Add(-max(0, time.Duration(t.Nano())-m.Monotonic))
+}
+
 // stillReloading is what a service says of a reload that it has not done; "" if
-// nothing.
+// nothing. One that answers a reload (notify-reload) has to say that it has begun: the
+// READY=1 that follows is no other's then.
 func (svc *service) stillReloading() string {
-	live := svc.state.Live()
-	if live == nil || svc.runs[live.Gen] == nil || !svc.runs[live.Gen].told.Reloading {
+	live, rl := svc.state.Live(), svc.state.Reload
+	if live == nil || svc.runs[live.Gen] == nil {
 		return ""
 	}
-	return "says that it is still reloading"
+	switch r := svc.runs[live.Gen]; {
+	case r.told.Reloading:
+		return "says that it is still reloading"
+	case rl != nil && r.def.Type == definition.NotifyReload && r.told.Answered.Before(rl.Sent):
+		return "has not said RELOADING=1"
+	}
+	return ""
 }
 
 // statusText is what the run that serves says of itself.

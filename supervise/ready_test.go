@@ -3,6 +3,7 @@ package supervise
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -233,6 +234,39 @@ func TestSpeaker(t *testing.T) {
 	}
 	if gen, r := svc.youngest(5); gen != 0 || r != nil {
 		t.Errorf("the newest of none is %d", gen)
+	}
+}
+
+// One of type "notify-reload" has begun its reload when it says so, not when it said so before.
+func TestReloadIsAnswered(t *testing.T) {
+	svc := &service{name: "web", runs: map[int]*run{1: {pid: 100, def: &definition.Definition{Type: definition.NotifyReload}}}}
+	svc.state.Runs = []lifecycle.Run{{Gen: 1, Phase: lifecycle.Running}}
+	r := svc.runs[1]
+	svc.state.Reload = &lifecycle.Reload{Gen: 1, Sent: now()}
+	monotonic := func(ago time.Duration) string {
+		var ts unix.Timespec
+		if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf("RELOADING=1\nMONOTONIC_USEC=%d", (time.Duration(ts.Nano())-ago)/time.Microsecond)
+	}
+	for _, tt := range []struct{ said, want string }{
+		{"", "has not said RELOADING=1"},
+		{monotonic(time.Minute), "has not said RELOADING=1"},
+		{"RELOADING=1", ""},
+		{monotonic(-time.Minute), ""}, // no clock is so wrong as not to count
+	} {
+		r.told = told{}
+		if tt.said != "" {
+			r.told.Answered = saidAt(notify.Parse([]byte(tt.said)))
+		}
+		if got := svc.stillReloading(); got != tt.want {
+			t.Errorf("after %q it %q, want %q", tt.said, got, tt.want)
+		}
+	}
+	r.told = told{}
+	if r.def = (&definition.Definition{Type: definition.Notify}); svc.stillReloading() != "" {
+		t.Error("one that need not say that it reloads is waited for")
 	}
 }
 

@@ -135,7 +135,7 @@ func policyOf(d *definition.Definition, direct bool) lifecycle.Policy {
 func probed(d *definition.Definition) bool {
 	r := d.Ready
 	return r.Workers || r.TCP != "" || r.Unix != "" || !r.HTTP.IsZero() || r.Exec != nil || r.Notify || r.FD != 0 || r.LogLine != "" ||
-		d.Type == definition.Notify || d.Type == definition.Forking
+		d.Type.Notifies() || d.Type == definition.Forking
 }
 
 func methodOf(d *definition.Definition) lifecycle.Method {

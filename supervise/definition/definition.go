@@ -78,13 +78,19 @@ type Type uint8
 
 // Kinds of services.
 const (
-	Simple  Type = iota // its process runs until it is stopped
-	Oneshot             // its process ends by itself; after success the service counts as ready
-	Notify              // it says by sd_notify that it is ready
-	Forking             // its process goes into the background: what is there when it has ended is the service
+	Simple       Type = iota // its process runs until it is stopped
+	Oneshot                  // its process ends by itself; after success the service counts as ready
+	Notify                   // it says by sd_notify that it is ready
+	Forking                  // its process goes into the background: what is there when it has ended is the service
+	NotifyReload             // Notify, and it answers a reload by RELOADING=1
 )
 
-func (t Type) String() string { return [...]string{"simple", "oneshot", "notify", "forking"}[t] }
+func (t Type) String() string {
+	return [...]string{"simple", "oneshot", "notify", "forking", "notify-reload"}[t]
+}
+
+// Notifies reports whether a service of that type says by sd_notify that it is ready.
+func (t Type) Notifies() bool { return t == Notify || t == NotifyReload }
 
 // OnEnd says what the end for good of a service means for gsv.
 type OnEnd uint8

@@ -127,6 +127,9 @@ func (d *draft) reload() {
 		}
 	}
 	d.generations()
+	if d.Type == NotifyReload && d.has("type") && d.Reload != BySignal && d.Reload != ByCommand {
+		d.set["type"].warn(`write type = "notify"`, "with reload = %q nothing is waited for that \"notify\" does not say", d.Reload)
+	}
 	if d.NoCheck && d.has("check-timeout") {
 		d.set["check-timeout"].warn("", "has no effect with check-command = []")
 	}

@@ -237,6 +237,7 @@ func TestWarnings(t *testing.T) {
 		{"nginx", "command='nginx'", "command: nginx goes into the background, unless its configuration"},
 		{"apache", "command='apache2'", "command: apache2 goes into the background, and"},
 		{"no check", "command='a'\ncheck-command=[]\ncheck-timeout='1s'", "check-timeout: has no effect"},
+		{"nothing to answer", "command='a'\ntype='notify-reload'\nreload='restart'", `type: with reload = "restart" nothing is waited for that "notify" does not say`},
 		{"no restart", "command='a'\nrestart='no'\nstart-limit=3", "start-limit: has no effect"},
 		{"format of a file", "command='a'\nlog.format='json'", "log.format: has no effect where output goes now: it goes to a file unless gsv is PID 1"},
 		{"no log group", "command='a'\nlog.group='no-such-group'", `log.group: there is no group "no-such-group" on this machine`},
@@ -252,6 +253,7 @@ func TestWarnings(t *testing.T) {
 		})
 	}
 	for _, src := range []string{
+		"command = 'a'\ntype = 'notify-reload'\nreload-command = 'b'\nreload = 'command'",
 		`command = ["sh", "-c", "exec a"]`, `command = ["sh", "-c", "cd /x && exec a"]`, `command = "sh script.sh"`, `command = ["sh", "-c"]`,
 		`command = "nginx -c x -g 'daemon off;'"`, `command = "nginx -t"` + "\ntype = 'oneshot'", `command = "mine -D"` + "\npreset = 'starman'", `command = "httpd -DFOREGROUND"`, `command = "apache2 -X"`,
 		`command = "php-fpm8.2 --nodaemonize"`, `check-command = ["sh", "-c", "a && b"]` + "\ncommand = 'a'", `command = ["sh", "x.sh", "-c", "y"]`, `command = ["dash", "-c", "exec \"$@\"", "sh", "a"]`,

@@ -228,15 +228,15 @@ func (d *draft) probe(r *reader) {
 		return
 	}
 	first := ""
-	if d.Type == Notify {
+	if d.Type.Notifies() {
+		first = fmt.Sprintf("type = %q", d.Type)
 		if v := d.set["ready.notify"]; d.has("ready.notify") && !d.Ready.Notify {
-			v.fail("leave one of the two out", `type = "notify" says that it tells by sd_notify`)
+			v.fail("leave one of the two out", "%s says that it tells by sd_notify", first)
 		}
 		d.Ready.Notify = true
-		first = `type = "notify"`
 	}
 	for _, key := range probes {
-		off := key == "ready.workers" && !d.Ready.Workers || key == "ready.notify" && (!d.Ready.Notify || d.Type == Notify)
+		off := key == "ready.workers" && !d.Ready.Workers || key == "ready.notify" && (!d.Ready.Notify || d.Type.Notifies())
 		switch {
 		case !d.has(key) || off:
 		case first != "":

@@ -30,6 +30,7 @@ func TestProbes(t *testing.T) {
 		{"ready.exec = 'test -e /x'", with(func(r *Ready) { r.Exec = []string{"test", "-e", "/x"} })},
 		{"ready.notify = true", with(func(r *Ready) { r.Notify = true })},
 		{"type = 'notify'", with(func(r *Ready) { r.Notify = true })},
+		{"type = 'notify-reload'", with(func(r *Ready) { r.Notify = true })},
 		{"type = 'notify'\nready.notify = true", with(func(r *Ready) { r.Notify = true })},
 		{"ready.fd = 3", with(func(r *Ready) { r.FD = 3 })},
 		{"ready.fd = 250\n" + held, with(func(r *Ready) { r.FD = 250 })},

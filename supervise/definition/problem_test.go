@@ -195,6 +195,7 @@ func TestOneProblem(t *testing.T) {
 		{"empty log-line", "command='a'\nready.log-line = ''", 2, 18, "ready.log-line: an empty expression matches every line", ""},
 		{"two probes of another kind", "command='a'\nready.exec = 'x'\nready.notify = true", 3, 16, "ready.notify: one probe decides, and there is ready.exec", ""},
 		{"notify and a probe", "command='starman'\ntype = 'notify'\nready.workers = true", 3, 17, `ready.workers: one probe decides, and there is type = "notify"`, ""},
+		{"notify-reload and a probe", "command='starman'\ntype = 'notify-reload'\nready.workers = true", 3, 17, `ready.workers: one probe decides, and there is type = "notify-reload"`, ""},
 		{"notify that is off", "command='a'\ntype = 'notify'\nready.notify = false", 3, 16, `ready.notify: type = "notify" says that it tells by sd_notify`, ""},
 		{"probe of a oneshot", "command='a'\ntype = 'oneshot'\nready.exec = 'true'", 3, 14, "ready.exec: a oneshot is ready when it has ended with success", ""},
 		{"pid file", "command='a'\npid-file = 'x.pid'", 2, 12, "pid-file: a relative path counts from working-directory, which is not set to an absolute one", ""},

@@ -24,10 +24,10 @@ var whatKeys = []Key{
 		Other: "server kind",
 		set:   func(d *draft, v value) { v.enum(&d.Preset) },
 		get:   func(d *Definition) any { return d.Preset }},
-	{Name: "type", Type: "one of", Default: `"simple"`, Supported: true, Enum: on("simple", "notify", "forking", "oneshot"),
-		Doc: `A "simple" service runs until it is stopped. A "notify" one does too, and says by sd_notify that it is ready. A "forking" one goes into the background: when its first process has ended with success, the service is the process that pid-file names, or without one the only one that is left. ` +
+	{Name: "type", Type: "one of", Default: `"simple"`, Supported: true, Enum: on("simple", "notify", "notify-reload", "forking", "oneshot"),
+		Doc: `A "simple" service runs until it is stopped. A "notify" one does too, and says by sd_notify that it is ready. A "notify-reload" one moreover answers a reload by RELOADING=1, which is waited for, then by READY=1, as systemd's does. A "forking" one goes into the background: when its first process has ended with success, the service is the process that pid-file names, or without one the only one that is left. ` +
 			`A "oneshot" ends by itself: it is not restarted, has no start-timeout unless one is set, start runs it again unless it is running, and after success it counts as ready.`,
-		set: func(d *draft, v value) { pick(v, &d.Type, Simple, Notify, Forking, Oneshot) },
+		set: func(d *draft, v value) { pick(v, &d.Type, Simple, Notify, NotifyReload, Forking, Oneshot) },
 		get: func(d *Definition) any { return d.Type }},
 	{Name: "pid-file", Type: "path", Supported: true, Live: true,
 		Doc:     `Where a "forking" service, or one that replaces itself (reload = "usr2"), writes its process id. A relative path counts from working-directory. A stale one is removed before a start. By it nginx and unicorn tell that a successor has ended before it was seen.`,

@@ -45,7 +45,7 @@ var readyKeys = []Key{
 		set: func(d *draft, v value) { v.argv(&d.Ready.Exec) },
 		get: func(d *Definition) any { return d.Ready.Exec }},
 	{Name: "ready.notify", Type: "bool", Default: `true with type = "notify"`, Supported: true,
-		Doc:     "The service is ready when it says READY=1 on NOTIFY_SOCKET (sd_notify(3)). Only its own processes are heard; one that has ended before it could be looked at, if its user is the main process's. STATUS= is shown by status, MAINPID= names another main process of its own, EXTEND_TIMEOUT_USEC= gives it more time to start, after RELOADING=1 a hup is done with the next READY=1, and after WATCHDOG_USEC= the main process is aborted when it is silent for longer (WATCHDOG=1), or says WATCHDOG=trigger. The socket is abstract: a service in a network namespace of its own cannot reach it.",
+		Doc:     "The service is ready when it says READY=1 on NOTIFY_SOCKET (sd_notify(3)). Only its own processes are heard; one that has ended before it could be looked at, if its user is the main process's. STATUS= is shown by status, MAINPID= names another main process of its own, EXTEND_TIMEOUT_USEC= gives it more time to start, after RELOADING=1 a hup is done with the next READY=1 (type = \"notify-reload\" waits for the RELOADING=1 too), and after WATCHDOG_USEC= the main process is aborted when it is silent for longer (WATCHDOG=1), or says WATCHDOG=trigger. The socket is abstract: a service in a network namespace of its own cannot reach it.",
 		Systemd: "NotifyAccess",
 		set:     func(d *draft, v value) { v.boolean(&d.Ready.Notify) },
 		get:     func(d *Definition) any { return d.Ready.Notify }},

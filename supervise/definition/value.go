@@ -295,7 +295,7 @@ func (v value) signal(p *syscall.Signal) {
 var enumWords = map[string]map[string]string{
 	"restart": {"unexpected": "on-failure", "unless-stopped": "always", "true": "always", "false": "no",
 		"never": "no", "yes": "always", "on-abnormal": "on-failure", "on-abort": "on-failure", "restart": "always", "ignore": "no"},
-	"type":         {"exec": "simple", "fork": "forking", "notify-reload": "notify", "process": "simple", "scripted": "oneshot"},
+	"type":         {"exec": "simple", "fork": "forking", "process": "simple", "scripted": "oneshot"},
 	"kill-mode":    {"control-group": "group", "process": "mixed", "process-group": "group"},
 	"log.output":   {"inherit": "stdout", "null": "none", "/dev/null": "none", "/dev/stdout": "stdout", "auto": "file", "false": "none"},
 	"log.format":   {"plain": "raw", "text": "prefix", "logfmt": "json", "none": "raw"},

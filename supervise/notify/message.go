@@ -2,6 +2,7 @@ package notify
 
 import (
 	"bytes"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -40,6 +41,7 @@ const (
 // FDSTORE=1 and BARRIER=1, says nothing. The zero value says nothing.
 type Message struct {
 	State     State         // the last of them
+	Monotonic time.Duration // MONOTONIC_USEC=: when it was sent, by CLOCK_MONOTONIC; 0: not said
 	HasStatus bool          // STATUS=
 	Status    string        // UTF-8 without control characters, of at most 512 bytes; "" takes it back
 	MainPid   int           // MAINPID=; 0: not said
@@ -50,8 +52,8 @@ type Message struct {
 	Every     time.Duration // from one Ping to the next, at most; 0: no watchdog
 }
 
-// IsZero reports whether a message says nothing.
-func (m Message) IsZero() bool { return m == Message{} }
+// IsZero reports whether a message says nothing: when it was sent is nothing by itself.
+func (m Message) IsZero() bool { return m == Message{Monotonic: m.Monotonic} }
 
 // Parse reads a datagram. What is malformed in it says nothing; a NUL within
 // makes all of it so.
@@ -78,6 +80,10 @@ func (m *Message) take(name, value string) {
 		m.say(Reloading, value)
 	case "STOPPING":
 		m.say(Stopping, value)
+	case "MONOTONIC_USEC":
+		if n, ok := number(value); ok && n <= uint64(math.MaxInt64/time.Microsecond) {
+			m.Monotonic = time.Duration(n) * time.Microsecond
+		}
 	case "STATUS":
 		if utf8.ValidString(value) {
 			m.HasStatus, m.Status = true, clean(value)

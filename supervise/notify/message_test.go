@@ -29,7 +29,9 @@ func TestParse(t *testing.T) {
 		{"READY=1\r\n", Message{}},
 		{"READY\x00=1", Message{}},
 		{"READY=1\x00STATUS=x", Message{}},
-		{"RELOADING=1\nMONOTONIC_USEC=123", Message{State: Reloading}},
+		{"RELOADING=1\nMONOTONIC_USEC=123", Message{State: Reloading, Monotonic: 123 * time.Microsecond}},
+		{"MONOTONIC_USEC=99999999999999\nRELOADING=1", Message{State: Reloading, Monotonic: 99999999999999 * time.Microsecond}},
+		{"RELOADING=1\nMONOTONIC_USEC=-1", Message{State: Reloading}}, {"RELOADING=1\nMONOTONIC_USEC=9223372036854776", Message{State: Reloading}},
 		{"READY=1\nSTOPPING=1", Message{State: Stopping}},
 		{"RELOADING=1\nREADY=1", Message{State: Ready}},
 		{"STATUS=a=b", Message{HasStatus: true, Status: "a=b"}},
@@ -53,11 +55,12 @@ func TestParse(t *testing.T) {
 		{"FDSTORE=1\nFDNAME=x", Message{}}, {"BARRIER=1", Message{}}, {"X_OWN=1", Message{}},
 		{"READY=1\n" + strings.Repeat("x", maxMessage), Message{}},
 		{strings.Repeat("\n", maxMessage-7) + "READY=1", Message{State: Ready}},
+		{"MONOTONIC_USEC=123\nREADY=0", Message{Monotonic: 123 * time.Microsecond}},
 	} {
 		if got := Parse([]byte(tt.in)); got != tt.want {
 			t.Errorf("%.60q says %+v, want %+v", tt.in, got, tt.want)
 		}
-		if got := Parse([]byte(tt.in)); got.IsZero() != (tt.want == Message{}) {
+		if got := Parse([]byte(tt.in)); got.IsZero() != (tt.want == Message{Monotonic: tt.want.Monotonic}) {
 			t.Errorf("%.60q says nothing: %v", tt.in, got.IsZero())
 		}
 	}
@@ -74,7 +77,7 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("status %q", m.Status)
 		case m.Status != "" && !m.HasStatus, m.Every != 0 && !m.HasEvery:
 			t.Errorf("said, and not said: %+v", m)
-		case m.Extend < 0 || m.Extend > maxTime, m.Every < 0 || m.Every >= maxTime, m.MainPid < 0 || m.MainPid == 1, m.Errno < 0:
+		case m.Extend < 0 || m.Extend > maxTime, m.Every < 0 || m.Every >= maxTime, m.Monotonic < 0, m.MainPid < 0 || m.MainPid == 1, m.Errno < 0:
 			t.Errorf("out of bounds: %+v", m)
 		}
 	})
