@@ -41,5 +41,18 @@ func (d *draft) generations() {
 		v.fail(`write type = "forking", pid-file = "/run/nginx.pid", and leave "daemon off;" out; or write reload = "replace"`, "nginx ignores USR2 for as long as the process that started it is there: in the foreground always")
 	case d.Reload == ByReplace && len(d.Listen) == 0 && !v.r.failed["listen"]:
 		v.warn("add a [listen.NAME] table for what it listens on", "gsv holds no socket for it, and a new generation cannot bind an address that the old one has")
+	case d.Reload == ByUpgrade:
+		d.inherited()
+	}
+}
+
+// inherited notes probes that a successor of the server's own making has from the process before it.
+func (d *draft) inherited() {
+	if d.has("ready.fd") {
+		d.set["ready.fd"].fail("leave it out, and its workers prove it; or write another probe", `with reload = "usr2" the successor has the descriptor of the process before it, and is not heard there`)
+	}
+	if d.has("ready.log-line") {
+		d.set["ready.log-line"].warn("leave it out, and its workers prove it; or let it match only what is written once, at the start",
+			`with reload = "usr2" the old process and its successor write to the same log, so a line of the old one can prove the new one`)
 	}
 }

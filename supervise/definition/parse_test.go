@@ -238,6 +238,8 @@ func TestWarnings(t *testing.T) {
 		{"apache", "command='apache2'", "command: apache2 goes into the background, and"},
 		{"no check", "command='a'\ncheck-command=[]\ncheck-timeout='1s'", "check-timeout: has no effect"},
 		{"nothing to answer", "command='a'\ntype='notify-reload'\nreload='restart'", `type: with reload = "restart" nothing is waited for that "notify" does not say`},
+		{"line of either", "command='unicorn -c x'\nreload='usr2'\nready.log-line='ready'", `ready.log-line: with reload = "usr2" the old process and its successor write to the same log`},
+		{"address of either", "command='unicorn -c x'\nreload='usr2'\nready.tcp=':1'", "ready.tcp: in a replacement the old generation answers there"},
 		{"no restart", "command='a'\nrestart='no'\nstart-limit=3", "start-limit: has no effect"},
 		{"format of a file", "command='a'\nlog.format='json'", "log.format: has no effect where output goes now: it goes to a file unless gsv is PID 1"},
 		{"no log group", "command='a'\nlog.group='no-such-group'", `log.group: there is no group "no-such-group" on this machine`},
@@ -253,6 +255,7 @@ func TestWarnings(t *testing.T) {
 		})
 	}
 	for _, src := range []string{
+		"command = 'unicorn -c x'\nready.log-line = 'x'", "command = 'unicorn -c x'\nreload = 'usr2'\nready.exec = 'x'",
 		"command = 'a'\ntype = 'notify-reload'\nreload-command = 'b'\nreload = 'command'",
 		`command = ["sh", "-c", "exec a"]`, `command = ["sh", "-c", "cd /x && exec a"]`, `command = "sh script.sh"`, `command = ["sh", "-c"]`,
 		`command = "nginx -c x -g 'daemon off;'"`, `command = "nginx -t"` + "\ntype = 'oneshot'", `command = "mine -D"` + "\npreset = 'starman'", `command = "httpd -DFOREGROUND"`, `command = "apache2 -X"`,

@@ -325,7 +325,7 @@ func (d *draft) askable(r *reader) {
 		switch {
 		case !d.has(key):
 			continue
-		case i < 0 && d.Reload == ByReplace && !d.failed("reload"):
+		case i < 0 && (d.Reload == ByReplace || d.Reload == ByUpgrade) && !d.failed("reload"):
 			d.set[key].warn("write workers = true in its place, or another probe", "in a replacement the old generation answers there, so it proves nothing of the new one")
 			continue
 		case i < 0:

@@ -202,6 +202,7 @@ func TestOneProblem(t *testing.T) {
 		{"environment of sockets", "command='a'\nlisten.a.address=':1'\n[environment]\nLISTEN_FDS = '1'", 4, 14, "environment.LISTEN_FDS: gsv sets it itself", "leave it out"},
 		{"environment of notify", "command='a'\ntype='notify'\n[environment]\nNOTIFY_SOCKET = '1'", 4, 17, "environment.NOTIFY_SOCKET: gsv sets it itself", ""},
 		{"reload-signal with usr2", "command='unicorn -c x'\nreload='usr2'\nreload-signal='USR2'", 3, 15, `reload-signal: has no effect with reload = "usr2"`, ""},
+		{"descriptor with usr2", "command='unicorn -c x'\nreload='usr2'\nready.fd=3", 3, 10, `ready.fd: with reload = "usr2" the successor has the descriptor of the process before it, and is not heard there`, "workers"},
 		{"list of lists", "command=[['a']]", 1, 10, "command: want a string for each word, not an array", ""},
 	}
 	for _, tt := range tests {

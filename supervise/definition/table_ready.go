@@ -55,7 +55,7 @@ var readyKeys = []Key{
 		set:   func(d *draft, v value) { v.integer(&d.Ready.FD, 3, maxReadyFD) },
 		get:   func(d *Definition) any { return d.Ready.FD }},
 	{Name: "ready.log-line", Type: "regular expression", Supported: true, Live: true,
-		Doc: "The service is ready when a line of its output matches this (RE2, anywhere in the line; of a longer one in its first 64 KiB).",
+		Doc: "The service is ready when a line of its output matches this (RE2, anywhere in the line; of a longer one in its first 64 KiB). With reload = \"usr2\" the old process writes to the same log, and nothing tells its lines from those of its successor.",
 		set: func(d *draft, v value) { v.regexp(&d.Ready.LogLine) },
 		get: func(d *Definition) any { return d.Ready.LogLine }},
 	{Name: "ready.interval", Type: "duration", Default: `"200ms"`, Supported: true, Live: true,
