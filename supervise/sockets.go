@@ -53,7 +53,8 @@ func (b *birth) bind(d *definition.Definition, gen int, alone bool, held map[str
 		if err != nil {
 			return err
 		}
-		switch is := held[spec.String()]; {
+		is := held[spec.String()]
+		switch {
 		case is == nil:
 			is, err = listen.Open(spec)
 			if err == nil {
@@ -64,13 +65,8 @@ func (b *birth) bind(d *definition.Definition, gen int, alone bool, held map[str
 				b.bound[spec.String()] = is
 			}
 		}
-		if err != nil {
-			return fmt.Errorf("[listen.%s]: %w", sock.Name, err)
-		}
-		for _, is := range []*listen.Socket{held[spec.String()], b.bound[spec.String()]} {
-			if is != nil && err == nil {
-				err = suit(is, d.Preset, alone)
-			}
+		if err == nil { // what Adopt was given is closed
+			err = suit(is, d.Preset, alone)
 		}
 		if err != nil {
 			return fmt.Errorf("[listen.%s]: %w", sock.Name, err)
