@@ -19,6 +19,7 @@ type birth struct {
 	spec    *spawn.Spec
 	uid     int                       // who owns its output pipe; -1: gsv's user
 	bound   map[string]*listen.Socket // by their addresses: made for it, and not yet held
+	lost    map[string]*listen.Socket // that are held, and of no use: others are bound in their place
 	private private
 }
 

@@ -54,6 +54,12 @@ func (b *birth) bind(d *definition.Definition, gen int, alone bool, held map[str
 			return err
 		}
 		is := held[spec.String()]
+		if is != nil && is.Revive() != nil { // a process of the service has seen to that
+			if b.lost == nil {
+				b.lost = map[string]*listen.Socket{}
+			}
+			b.lost[spec.String()], is = is, nil
+		}
 		switch {
 		case is == nil:
 			is, err = listen.Open(spec)
@@ -146,8 +152,12 @@ func (s *Supervisor) hold(svc *service, b *birth) {
 			svc.sockets = map[string]*listen.Socket{}
 		}
 		if old := svc.sockets[address]; old != nil && old.Inode() != sock.Inode() {
-			sock.Remove() // somebody was quicker
-			continue
+			if old != b.lost[address] {
+				sock.Remove() // somebody was quicker
+				continue
+			}
+			old.Close()
+			s.event(eventOf(svc.name, "gsv", "its socket "+address+" was of no use any more, and is bound anew"))
 		}
 		svc.sockets[address] = sock
 		s.guardian.Hold(heldName(svc, address), sock.File())

@@ -18,6 +18,7 @@ const (
 
 	attrVFS   = 1 // unix_diag_vfs: inode, device (sock_diag(7) has them the wrong way round)
 	attrRqlen = 4 // unix_diag_rqlen: of a socket that listens, how many wait, and how many may
+	attrShut  = 6 // how it was shut down, a bit each: 1 is to receive (RCV_SHUTDOWN, net/sock.h)
 	attrUID   = 7 // whose it is
 )
 
@@ -35,7 +36,8 @@ type diagnosis struct {
 	hasPath      bool
 	waiting, max uint32
 	hasQueue     bool
-	uid          int // -1 where it is not known
+	shut         bool // connections are refused
+	uid          int  // -1 where it is not known
 }
 
 // diagnose asks about the socket with that inode, or about all sockets of unix streams and datagrams for 0, in this
@@ -121,6 +123,8 @@ func parseDiagnosis(b []byte) (d diagnosis) {
 			d.ino, d.dev, d.hasPath = native.Uint32(value), native.Uint32(value[4:]), true
 		case typ == attrRqlen && len(value) >= 8:
 			d.waiting, d.max, d.hasQueue = native.Uint32(value), native.Uint32(value[4:]), true
+		case typ == attrShut && len(value) >= 1:
+			d.shut = value[0]&1 != 0
 		case typ == attrUID && len(value) >= 4:
 			d.uid = int(native.Uint32(value))
 		}

@@ -35,7 +35,7 @@ func (s *Socket) Queue() (q Queue, err error) {
 }
 
 // ErrShut is that a socket that has listened does not any more: a process that shares it has called shutdown(2), and
-// connections are refused. Adopt makes it listen again.
+// connections are refused. Adopt and Revive make it listen again.
 var ErrShut = errors.New("it does not listen any more: a process has shut it down")
 
 // tcpQueue asks for struct tcp_info, which tells of a socket that listens how many wait as tcpi_unacked, and how many
