@@ -36,7 +36,7 @@ func check(args []string) (int, error) {
 		}
 		fmt.Fprint(os.Stderr, problems.String())
 	}
-	defs, bad, err := s.load(defaults(false))
+	defs, bad, err := s.load(s.defaults(false))
 	if err != nil {
 		return exitInvalid, err
 	}

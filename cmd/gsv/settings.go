@@ -227,14 +227,14 @@ func (s *settings) loadSettings() (*definition.Settings, definition.Problems) {
 	return definition.LoadSettings(s.config, os.Geteuid() == 0)
 }
 
-func defaults(container bool) definition.Defaults {
+func (s *settings) defaults(container bool) definition.Defaults {
 	actions := map[string]definition.Action{}
 	for _, v := range control.Actions() {
 		for _, word := range append([]string{v.Name}, v.Aliases...) {
 			actions[word] = definition.Action{Verb: v.Name, Signal: v.Signal}
 		}
 	}
-	return definition.Defaults{Container: container, Verbs: control.AllowKeys(), Actions: actions}
+	return definition.Defaults{Container: container, LogDir: s.logDir, Verbs: control.AllowKeys(), Actions: actions}
 }
 
 // release is set by the build of a release.

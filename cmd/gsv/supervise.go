@@ -60,7 +60,7 @@ type loadError struct{ error }
 func serve(s settings, guard *guardian.Client) (int, error) {
 	direct := ""
 	container := guard.Hello().Pid == 1 || s.command != nil
-	d := defaults(container)
+	d := s.defaults(container)
 	if s.command != nil {
 		direct = definition.Command(s.command, d).Name
 	}

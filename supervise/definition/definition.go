@@ -278,6 +278,8 @@ type Defaults struct {
 	// Container is set as PID 1 and for `gsv -- COMMAND`: output goes to stdout and the whole
 	// environment is inherited unless the file says otherwise.
 	Container bool
+	// LogDir is the log directory, absolute: what relative paths of logs count from.
+	LogDir string
 	// Verbs are the names that [allow] takes beside "read", "operate" and "all"; nil takes any.
 	Verbs []string
 	// Actions are the verbs that watch.action takes, their aliases too; nil takes any word.

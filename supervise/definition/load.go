@@ -42,7 +42,7 @@ func LoadDirs(dirs []string, root bool, defaults Defaults) (defs []*Definition, 
 		}
 	}
 	defs, bad = loadAll(paths, root, defaults)
-	defs, bad = together(defs, bad)
+	defs, bad = together(defs, bad, defaults.LogDir)
 	return defs, bad, nil
 }
 
@@ -98,7 +98,7 @@ func LoadFiles(files []string, root bool, defaults Defaults) (defs []*Definition
 				Hint: "name each file once; two services need two names"}}})
 		}
 	}
-	defs, bad = together(defs, bad)
+	defs, bad = together(defs, bad, defaults.LogDir)
 	return defs, bad, nil
 }
 
@@ -117,9 +117,9 @@ func load(defs []*Definition, bad []Bad, name, path string, root bool, defaults 
 }
 
 // together sees to what services contradict each other in.
-func together(defs []*Definition, bad []Bad) ([]*Definition, []Bad) {
+func together(defs []*Definition, bad []Bad, logDir string) ([]*Definition, []Bad) {
 	defs, bad = onlyMain(defs, bad)
-	defs, bad = ownLogs(defs, bad)
+	defs, bad = ownLogs(defs, bad, logDir)
 	slices.SortStableFunc(bad, func(a, b Bad) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Path, b.Path)) })
 	sharedAddresses(defs)
 	return defs, bad

@@ -266,14 +266,18 @@ func (d *draft) noOutput(key, hint, why string) {
 	}
 }
 
-// logStems are the log files of a service, without ".log", by which they and their rotated files are told apart.
-func (d *Definition) logStems() []string {
+// logStems are the log files of a service, without ".log", by which they and their rotated files are told apart: absolute
+// ones where the log directory is known.
+func (d *Definition) logStems(logDir string) []string {
 	if d.Log.Output != File {
 		return nil
 	}
 	stem := d.Name
 	if d.Log.Path != "" {
 		stem = strings.TrimSuffix(d.Log.Path, ".log")
+	}
+	if !path.IsAbs(stem) {
+		stem = path.Join(logDir, stem)
 	}
 	if d.Log.Separate {
 		return []string{stem, stem + ".err"}
@@ -283,17 +287,17 @@ func (d *Definition) logStems() []string {
 
 // ownLogs makes a service bad whose log.path is another's log too: the lines of both would be in each
 // other's files. One that has its log where it is without log.path is not to blame.
-func ownLogs(defs []*Definition, bad []Bad) ([]*Definition, []Bad) {
+func ownLogs(defs []*Definition, bad []Bad, logDir string) ([]*Definition, []Bad) {
 	writers := map[string][]*Definition{}
 	for _, d := range defs {
-		for _, stem := range d.logStems() {
+		for _, stem := range d.logStems(logDir) {
 			writers[stem] = append(writers[stem], d)
 		}
 	}
 	good := defs[:0:0]
 	for _, d := range defs {
 		other := (*Definition)(nil)
-		for _, stem := range d.logStems() {
+		for _, stem := range d.logStems(logDir) {
 			for _, w := range writers[stem] {
 				if w != d && other == nil && d.Log.Path != "" {
 					other = w

@@ -185,9 +185,14 @@ func TestSharedLogs(t *testing.T) {
 		{"two paths", map[string]string{"a": "path='x.log'", "b": "path='./x.log'"}, "bad: a b"},
 		{"absolute", map[string]string{"a": "path='/srv/x.log'", "b": "path='/srv//x.log'", "c": ""}, "c=x bad: a b"},
 		{"another's own", map[string]string{"a": "path='b.log'", "b": ""}, "b=x bad: a"},
+		{"another's own, absolute", map[string]string{"a": "path='/var/log/gsv/b.log'", "b": ""}, "b=x bad: a"},
+		{"another's error output, absolute", map[string]string{"a": "stderr='separate'", "b": "path='/var/log/gsv//a.err.log'"}, "a=x bad: b"},
+		{"another's, below the log directory", map[string]string{"a": "path='/var/log/gsv/x/b.log'", "b": "path='x/b.log'"}, "bad: a b"},
+		{"elsewhere", map[string]string{"a": "path='/var/log/b.log'", "b": "", "c": "path='/var/log/gsv/x/b.log'"}, "a=x b=x c=x bad:"},
 		{"its own", map[string]string{"a": "path='a.log'"}, "a=x bad:"},
 		{"error output", map[string]string{"a": "stderr='separate'", "b": "path='a.err.log'"}, "a=x bad: b"},
 		{"error output of a path", map[string]string{"a": "stderr='separate'\npath='x.log'", "b": "path='x.err.log'"}, "bad: a b"},
+		{"its own, absolute", map[string]string{"a": "path='/var/log/gsv/a.log'\nstderr='separate'"}, "a=x bad:"},
 		{"not in a file", map[string]string{"a": "output='stdout'", "b": "path='a.log'"}, "a=x b=x bad:"},
 		{"three", map[string]string{"a": "path='x.log'", "b": "path='x.log'", "c": "path='x.log'"}, "bad: a b c"},
 	} {
@@ -196,7 +201,7 @@ func TestSharedLogs(t *testing.T) {
 			for name, log := range tt.files {
 				write(t, dir+"/"+name+".toml", "command='x'\n[log]\n"+log+"\n")
 			}
-			defs, bad, err := LoadDirs([]string{dir}, false, Defaults{})
+			defs, bad, err := LoadDirs([]string{dir}, false, Defaults{LogDir: "/var/log/gsv"})
 			if got := loaded(defs, bad); got != tt.bad || err != nil {
 				t.Errorf("got %s, %v, want %s", got, err, tt.bad)
 			}
