@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -41,9 +42,12 @@ type listing map[string]*shelf
 
 // of is what it holds of c's.
 func (l listing) of(c *kept) []*shelf {
-	shelves := make([]*shelf, len(c.stems))
+	shelves := make([]*shelf, len(c.stems), len(c.stems)+1)
 	for i, stem := range c.stems {
 		shelves[i] = l[stem]
+	}
+	if s := l[c.left()]; s != nil && s.of == c {
+		shelves = append(shelves, s)
 	}
 	return shelves
 }
@@ -56,6 +60,9 @@ func (d *folder) list(all []*kept, isCurrent func(stem string) bool) (listing, e
 	for _, c := range all {
 		for _, stem := range c.stems {
 			l[stem] = &shelf{of: c, stem: stem, current: d.piece(d.fd, stem+logSuffix).size + d.piece(d.index, stem).size}
+		}
+		if left := c.left(); left != "" && l[left] == nil && !isCurrent(left) {
+			l[left] = &shelf{of: c, stem: left, left: true}
 		}
 	}
 	// The indexes first: a log that is rotated meanwhile is renamed before its
@@ -75,6 +82,9 @@ func (d *folder) list(all []*kept, isCurrent func(stem string) bool) (listing, e
 				s.junk = append(s.junk, name)
 			}
 			continue
+		}
+		if stem, ok := strings.CutSuffix(name, logSuffix); ok && l[stem] != nil && l[stem].left {
+			d.leave(l[stem])
 		}
 		s, r, ok := l.ask(name)
 		if !ok || isCurrent(r.stem) {
@@ -113,6 +123,19 @@ func (d *folder) list(all []*kept, isCurrent func(stem string) bool) (listing, e
 		sortPast(s.past)
 	}
 	return l, nil
+}
+
+// leave puts the current log of a shelf that nobody writes to among its past.
+func (d *folder) leave(s *shelf) {
+	log, index := d.piece(d.fd, s.stem+logSuffix), d.piece(d.index, s.stem)
+	at := time.Unix(log.mtime.Unix())
+	switch {
+	case !log.there:
+	case time.Since(at) < lull:
+		s.current, s.again = log.size+index.size, at.Add(lull)
+	default:
+		s.past = append(s.past, &past{of: s.of, stem: s.stem, at: at, log: log, index: index, left: true})
+	}
 }
 
 // ask tells whose rotated log has that name, if it is one of those listed.

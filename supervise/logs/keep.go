@@ -45,6 +45,15 @@ type kept struct {
 
 func (c *kept) place() place { return place{c.dir, c.stems[0]} }
 
+// left is the stem of what a standard error has left that had a log of its own
+// once; "": it still has.
+func (c *kept) left() string {
+	if len(c.stems) > 1 {
+		return ""
+	}
+	return c.stems[0] + errSuffix
+}
+
 // A complaint is told once, until it is over.
 type complaint struct {
 	place

@@ -147,6 +147,7 @@ func TestKeepRemoves(t *testing.T) {
 		there  []string // of 100 bytes each
 		gone   []string
 		total  int64
+		other  string // stem of one that keeps all
 	}{
 		{about: "no limit", there: []string{"web.log", day1 + ".log", day2 + ".log.gz"}},
 		{about: "keep", policy: Policy{Keep: 1}, there: []string{"web.log", day1 + ".log", day2 + ".log.gz", day3 + ".log"},
@@ -159,6 +160,11 @@ func TestKeepRemoves(t *testing.T) {
 			gone: []string{index(day2)}},
 		{about: "both stems", policy: Policy{Keep: 1}, stems: []string{"web", "web.err"},
 			there: []string{"web.err.log", "web.err-20261101T000000Z.log", "web.err-20261102T000000Z.log", day1 + ".log"}, gone: []string{"web.err-20261101T000000Z.log"}},
+		{about: "what a separate standard error has left", policy: Policy{Keep: 1},
+			there: []string{"web.log", "web.err-20261101T000000Z.log", "web.err-20261102T000000Z.log", index("web.err-20261101T000000Z"), day1 + ".log"},
+			gone:  []string{"web.err-20261101T000000Z.log", index("web.err-20261101T000000Z")}},
+		{about: "another service's log that is called so", policy: Policy{Keep: 1}, other: "web.err",
+			there: []string{"web.err-20261101T000000Z.log", "web.err-20261102T000000Z.log"}},
 		{about: "total counts current logs and indexes", policy: Policy{MaxTotal: 500, MaxSize: 100},
 			there: []string{"web.log", index("web"), day1 + ".log", index(day1), day2 + ".log", index(day2)}, gone: []string{day1 + ".log", index(day1)}},
 		{about: "total of all", total: 300, there: []string{"web.log", day1 + ".log", day2 + ".log", "api.log", "api-20261101T120000Z.log"},
@@ -175,6 +181,9 @@ func TestKeepRemoves(t *testing.T) {
 			// Two other services, with which nothing is wrong.
 			r.keep(Policy{}, "api")
 			r.keep(Policy{}, "web-20261031T000000Z")
+			if tt.other != "" {
+				r.keep(Policy{}, tt.other)
+			}
 			if tt.stems == nil {
 				tt.stems = []string{"web"}
 			}

@@ -225,6 +225,11 @@ func (w *worker) lookAt(c *kept, d *folder, shelves []*shelf, zip bool) (stay []
 	for _, p := range gone {
 		err = cmp.Or(err, d.remove(p))
 	}
+	for _, s := range shelves {
+		if !s.again.IsZero() && (next.IsZero() || s.again.Before(next)) {
+			next = s.again
+		}
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	c.next = next

@@ -18,6 +18,7 @@ type past struct {
 	zip   piece     // STEM.log.gz; there may be both for a moment
 	index piece     // .index/STEM
 	taken bool      // STEM.log or STEM.log.gz is not gsv's
+	left  bool      // it was never rotated: see shelf; at is when it was last written
 }
 
 // A piece is one file, if it is there.
@@ -30,7 +31,7 @@ type piece struct {
 func (p *past) size() int64 { return p.log.size + p.zip.size + p.index.size }
 
 // zippable reports whether it is to be compressed, where that is wanted at all.
-func (p *past) zippable() bool { return p.log.there && !p.zip.there && !p.taken }
+func (p *past) zippable() bool { return p.log.there && !p.zip.there && !p.taken && !p.left }
 
 // A shelf is all that is on disk of the logs with one stem.
 type shelf struct {
@@ -40,7 +41,16 @@ type shelf struct {
 	past    []*past  // the oldest first
 	junk    []string // names of what a compression left behind when it was killed
 	orphans []string // stems of indexes whose rotated log is gone
+
+	// left: nothing is written there any more, see kept. Its current log is then
+	// one of the past, as soon as that can be told: from again on.
+	left  bool
+	again time.Time // zero: it can
 }
+
+// lull is how long a log of which it is not known that nobody writes it must not
+// have been written to be taken for left: an old run may be there still.
+const lull = time.Minute
 
 // surplus parts the rotated logs of a service in those that must go under p,
 // and those that stay, both with the oldest first. next is when the first of
@@ -61,7 +71,11 @@ func (p *Policy) surplus(shelves []*shelf, now time.Time, room bool) (gone, stay
 		gone = append(gone, s.past[:n]...)
 		stay = append(stay, s.past[n:]...)
 		current += s.current
-		reserve += max(s.current, p.size())
+		if s.left {
+			reserve += s.current
+		} else {
+			reserve += max(s.current, p.size())
+		}
 	}
 	sortPast(stay)
 	if p.MaxTotal > 0 {

@@ -57,6 +57,7 @@ func TestSurplus(t *testing.T) {
 		about      string
 		policy     Policy
 		web, err   string
+		left       bool // nothing is written to err
 		current    int64
 		room       bool
 		gone, stay string
@@ -78,12 +79,14 @@ func TestSurplus(t *testing.T) {
 		{about: "room for the current log", policy: Policy{MaxTotal: 20, MaxSize: 10}, web: "9h:5 8h:5 7h:5", room: true, gone: "9", stay: "8 7"},
 		{about: "room for half", policy: Policy{MaxTotal: 20}, web: "9h:5 8h:5 7h:5", room: true, gone: "9", stay: "8 7"},
 		{about: "room for half, two stems", policy: Policy{MaxTotal: 20}, web: "9h:5 8h:5", err: "7h:5", room: true, gone: "9", stay: "8 .err7"},
+		{about: "no room for what is left", policy: Policy{MaxTotal: 20, MaxSize: 5}, web: "9h:5 8h:5", err: "7h:5", left: true, room: true, stay: "9 8 .err7"},
 		{about: "room that is taken", policy: Policy{MaxTotal: 20, MaxSize: 10}, web: "9h:5 8h:5 7h:5", current: 10, room: true, gone: "9", stay: "8 7"},
 	} {
 		t.Run(tt.about, func(t *testing.T) {
 			shelves := []*shelf{shelfOf("web", tt.current, tt.web)}
 			if tt.err != "" {
 				shelves = append(shelves, shelfOf("web.err", 0, tt.err))
+				shelves[1].left = tt.left
 			}
 			gone, stay, next := tt.policy.surplus(shelves, noon, tt.room)
 			if ages(gone) != tt.gone || ages(stay) != tt.stay {
