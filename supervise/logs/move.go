@@ -186,6 +186,9 @@ func (f *File) writeAt(r *run, s *scratch, now time.Time, off, limit int64) (int
 		n, err = f.copy(r, s, off, limit)
 	}
 	f.wrote(s, start, n)
+	if n > 0 && start > 0 {
+		f.mend(now, start, r.key.Gen)
+	}
 	return n, err
 }
 

@@ -177,6 +177,9 @@ func (f *File) put(r *run, s *scratch, now time.Time, end int64) error {
 		return err
 	}
 	f.wrote(s, start, int64(n))
+	if start > 0 {
+		f.mend(now, start, r.key.Gen)
+	}
 	sp.mid = sp.part[len(sp.part)-1] != '\n'
 	return nil
 }
