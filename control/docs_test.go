@@ -123,7 +123,7 @@ told in it, and on a terminal nobody's control characters reach it.
 services, and of none named all, lines come merged by when they were written, each behind its service's name. When a line was written, and by which
 run, is known to about 100 ms from gsv's index beside the file; of a file without one its name or its own time tells. A line ends where the next run begins too,
 and one of more than 1 MiB comes in pieces. With ` + "`-f`" + ` it goes on over rotations and over the death of gsv's supervisor, with each line once.
-` + "`--op ID`" + ` is what the service wrote from the operation's begin to its end, and all of a generation that a failed ` + "`replace`" + ` had tried. Only lines with an end are followed by ` + "`--since`" + `, ` + "`--grep`" + `,
+` + "`--op ID`" + ` is what the service wrote from the operation's begin to its end, and all of a generation that a failed ` + "`replace`" + ` had tried; with ` + "`-f`" + ` it goes on until the operation has ended. Only lines with an end are followed by ` + "`--since`" + `, ` + "`--grep`" + `,
 ` + "`--op`" + `, ` + "`--json`" + ` and of several services. Of what goes to gsv's stdout (` + "`output = \"stdout\"`" + `) the last 64 KiB of each are there.
 
 How deployed files are watched ([watch.md](watch.md)) is a row of ` + "`status NAME`" + `, too: watching, polling, paused (how long still, and by whom), stopped (the service

@@ -41,7 +41,7 @@ var flags = []Flag{
 	{Name: "lines", Short: 'n', Value: "N", Doc: "the last N lines of each (default 10; all with --since, --grep or --op)"},
 	{Name: "since", Value: "D", Doc: "only what was written in the last D (\"10m\"), or since a time (RFC 3339)"},
 	{Name: "grep", Value: "RE", Doc: "only lines that match (RE2)"},
-	{Name: "op-lines", Long: "op", Value: "ID", Doc: "only what its service wrote during that operation"},
+	{Name: "op-lines", Long: "op", Value: "ID", Doc: "only what its service wrote during that operation; with -f until it has ended"},
 	{Name: "for", Value: "STATE", Doc: "wait until it is ready, running or stopped"},
 	{Name: "pause-for", Long: "for", Value: "D", Doc: "pause no longer than this (\"10m\"); without it until it is resumed"},
 	{Name: "op", Value: "ID", Doc: "wait for that operation, and exit as it does"},

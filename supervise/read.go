@@ -95,7 +95,7 @@ func (s *Supervisor) Logs(ctx context.Context, q status.LogQuery, write func(at 
 		if err := write("", nil); err != nil {
 			return err
 		}
-		return logProblem(ctx, t.service, t.out.Read(ctx, q.Lines, q.Follow, func(b []byte) error { return write("", b) }))
+		return logProblem(ctx, t.service, t.out.Read(ctx, q.Lines, q.Follow, nil, func(b []byte) error { return write("", b) }))
 	}
 	if len(r.sources) != 1 {
 		return s.logText(ctx, r, q, write)
@@ -110,7 +110,7 @@ func (s *Supervisor) logText(ctx context.Context, r readable, q status.LogQuery,
 	if err := write("", nil); err != nil {
 		return err
 	}
-	return s.logLines(ctx, r, q, func(l *status.LogLine) error {
+	return s.logLines(ctx, r, q, nil, func(l *status.LogLine) error {
 		if l == nil || l.Mark {
 			return nil
 		}
@@ -124,27 +124,49 @@ func (s *Supervisor) logText(ctx context.Context, r readable, q status.LogQuery,
 
 // LogLines calls each with the lines that a query asks for, those of several
 // services merged by when they were written, and with Follow with what is added,
-// until ctx is done or each fails; with nil whenever that is all for now.
+// until ctx is done, each fails, or the operation that it asks for has ended; with
+// nil whenever that is all for now.
 func (s *Supervisor) LogLines(ctx context.Context, q status.LogQuery, each func(*status.LogLine) error) error {
 	r, err := s.readable(ctx, &q)
 	if err != nil {
 		return err
 	}
-	return s.logLines(ctx, r, q, each)
+	var over chan struct{}
+	if q.Operation != nil && q.Follow {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		over = make(chan struct{})
+		go s.closeOver(ctx, &q, over)
+	}
+	return s.logLines(ctx, r, q, over, each)
 }
 
-func (s *Supervisor) logLines(ctx context.Context, r readable, q status.LogQuery, each func(*status.LogLine) error) error {
+// closeOver closes over when the operation that a query asks for has ended, or is
+// forgotten already, and all that runs have written by then can be read.
+func (s *Supervisor) closeOver(ctx context.Context, q *status.LogQuery, over chan struct{}) {
+	_, err := s.Follow(ctx, q.Operation.ID, func(status.Operation) error { return nil })
+	if err == errEnded || ctx.Err() != nil {
+		return // with it the query ends
+	}
+	_, _ = s.readable(ctx, q) // what cannot be read any more has been told
+	close(over)
+}
+
+func (s *Supervisor) logLines(ctx context.Context, r readable, q status.LogQuery, over <-chan struct{}, each func(*status.LogLine) error) error {
 	if len(r.tails) > 0 {
+		if q.Follow && len(r.tails)+len(r.sources) == 1 {
+			return r.tails[0].lines(ctx, &q, over, each)
+		}
 		if q.Follow {
 			return s.followTails(ctx, r, q, each)
 		}
 		for _, t := range r.tails {
-			if err := t.lines(ctx, &q, each); err != nil {
+			if err := t.lines(ctx, &q, nil, each); err != nil {
 				return err
 			}
 		}
 	}
-	in := logs.Query{Lines: q.Lines, Since: q.Since, Match: q.Match, Follow: q.Follow}
+	in := logs.Query{Lines: q.Lines, Since: q.Since, Match: q.Match, Follow: q.Follow, Over: over}
 	if op := q.Operation; op != nil {
 		if in.Until = op.Ended; op.Started.After(in.Since) {
 			in.Since = op.Started
@@ -184,10 +206,10 @@ func (s *Supervisor) followTails(ctx context.Context, r readable, q status.LogQu
 	}
 	var wg sync.WaitGroup
 	for _, t := range r.tails {
-		wg.Go(func() { cancel(t.lines(ctx, &q, said)) })
+		wg.Go(func() { cancel(t.lines(ctx, &q, nil, said)) })
 	}
 	if r.tails = nil; len(r.sources) > 0 {
-		wg.Go(func() { cancel(s.logLines(ctx, r, q, said)) })
+		wg.Go(func() { cancel(s.logLines(ctx, r, q, nil, said)) })
 	}
 	wg.Wait()
 	return context.Cause(ctx)
@@ -195,13 +217,13 @@ func (s *Supervisor) followTails(ctx context.Context, r readable, q status.LogQu
 
 // lines calls each with the lines of a tail that a query asks for, and with nil
 // when that is all for now. When they were written is not known.
-func (t tail) lines(ctx context.Context, q *status.LogQuery, each func(*status.LogLine) error) error {
+func (t tail) lines(ctx context.Context, q *status.LogQuery, over <-chan struct{}, each func(*status.LogLine) error) error {
 	most := q.Lines
 	if q.Match != nil {
 		most = -1
 	}
 	first := true
-	return t.out.Read(ctx, most, q.Follow, func(b []byte) error {
+	return t.out.Read(ctx, most, q.Follow, over, func(b []byte) error {
 		var found [][]byte
 		for line := range bytes.Lines(b) {
 			if line = bytes.TrimSuffix(line, []byte("\n")); q.Match == nil || q.Match(line) {

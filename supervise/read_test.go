@@ -57,7 +57,7 @@ func TestTailLines(t *testing.T) {
 			q.Match = func(line []byte) bool { return string(line) == tt.match }
 		}
 		var got []string
-		err := web.lines(t.Context(), &q, func(l *status.LogLine) error {
+		err := web.lines(t.Context(), &q, nil, func(l *status.LogLine) error {
 			if l == nil {
 				return nil
 			}

@@ -71,6 +71,38 @@ func TestLogsOnTerminal(t *testing.T) {
 	}
 }
 
+// TestLogsOfOperation: `logs -f --op` ends when the operation does, and of one that has ended at once.
+func TestLogsOfOperation(t *testing.T) {
+	s := &site{Fake: servertest.New("web"), path: filepath.Join(t.TempDir(), "s")}
+	at := func(n int) time.Time { return servertest.LogStart.Add(time.Duration(n) * time.Second) }
+	s.Log = map[string]string{"web": "before\n1\n"}
+	s.interrupts = make(chan os.Signal, 1)
+	s.Script = func(_ status.Request, op *status.Operation) error { op.Started = at(1); return nil }
+	if _, err := s.Do(t.Context(), status.Request{ID: "1a2f", Verb: "hup", Service: "web"}); err != nil {
+		t.Fatal(err)
+	}
+	s.serve(t)
+	out := &shown{t: t, wrote: make(chan bool, 100)}
+	type answer struct {
+		code int
+		err  string
+	}
+	done := make(chan answer, 1)
+	go func() {
+		code, err := s.callTo(out, "logs", "-f", "--op", "1a2f")
+		done <- answer{code, err}
+	}()
+	out.wait("1\n")
+	s.Configure(func(f *servertest.Fake) { f.Log["web"] += "2\n" })
+	out.wait("1\n2\n")
+	s.Finish("1a2f", func(op *status.Operation) { op.Result, op.Ended = status.Failed, at(3) })
+	if a := <-done; a != (answer{}) || out.String() != "1\n2\n" {
+		t.Errorf("exit %d, %q, %q", a.code, out.String(), a.err)
+	}
+	s.Configure(func(f *servertest.Fake) { f.Log["web"] += "3\nafter\n" })
+	s.expect(t, "logs -f --op 1a2f web", 0, "1\n2\n3\n", "")
+}
+
 // shown is a stdout that can be waited for.
 type shown struct {
 	buffer

@@ -43,10 +43,10 @@ func (p *Printer) Since(mark int64, n int) ([]byte, error) {
 }
 
 // Read calls each with the last n lines (n < 0: all) that are kept. With follow
-// it goes on with lines that are written, once they have ended, until ctx ends;
-// who reads too slowly for what is kept misses some. It returns ctx's error, or
-// each's, as they are.
-func (p *Printer) Read(ctx context.Context, n int, follow bool, each func([]byte) error) error {
+// it goes on with lines that are written, once they have ended, until ctx ends, or
+// over is closed, for there is no more to come (nil: never); who reads too slowly for
+// what is kept misses some. It returns ctx's error, or each's, as they are.
+func (p *Printer) Read(ctx context.Context, n int, follow bool, over <-chan struct{}, each func([]byte) error) error {
 	t := p.tail
 	grown, stop := p.Grown() // before the first look, so that nothing falls between
 	defer stop()
@@ -68,6 +68,8 @@ func (p *Printer) Read(ctx context.Context, n int, follow bool, each func([]byte
 		}
 		select {
 		case <-grown:
+		case <-over:
+			follow = false
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -39,6 +39,7 @@ type Query struct {
 	Also   int                    // written by that run, whenever; 0: by none
 	Match  func(text []byte) bool // nil: any. Of a very long line its first MiB decides
 	Follow bool                   // go on with what is written
+	Over   <-chan struct{}        // with Follow: closed when there is no more to come; nil: never
 }
 
 // wants reports whether a line is asked for, but for its text.

@@ -19,9 +19,9 @@ type Source struct {
 
 // Read calls each with the lines of several logs, merged by when they were
 // written; those of one log keep their order. With Follow it goes on with what is
-// written until ctx ends, and calls each with nil whenever that is all for now;
-// before the first time, with a Mark for each source. It returns ctx's error, or
-// each's, as they are.
+// written until ctx ends, or q is Over, and calls each with nil whenever that is all
+// for now; before the first time, with a Mark for each source. It returns ctx's
+// error, or each's, as they are.
 //
 // It reads from the end backwards where only the last lines are asked for, and
 // finds times in the indexes, so that what it costs does not depend on how much
@@ -68,6 +68,8 @@ func Read(ctx context.Context, sources []Source, q Query, each func(*Line) error
 		}
 		select {
 		case <-wake:
+		case <-q.Over:
+			return m.rest(each)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -163,6 +165,18 @@ func (m *merger) run(dirty []*stream, each func(*Line) error) error {
 		}
 	}
 	return nil
+}
+
+// rest tells what there is now, and last lines that have no end, of streams that were
+// followed.
+func (m *merger) rest(each func(*Line) error) error {
+	if err := m.run(m.streams, each); err != nil {
+		return err
+	}
+	for _, s := range m.streams {
+		s.follow = false
+	}
+	return m.run(m.streams, each)
 }
 
 // heads are streams that have a line, the one that was written first on top.

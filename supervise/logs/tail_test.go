@@ -21,7 +21,7 @@ func wantKept(t *testing.T, what string, got []byte, err error, want string) {
 func all(t *testing.T, p *Printer, n int) []byte {
 	t.Helper()
 	var b []byte
-	if err := p.Read(t.Context(), n, false, func(some []byte) error { b = append(b, some...); return nil }); err != nil {
+	if err := p.Read(t.Context(), n, false, nil, func(some []byte) error { b = append(b, some...); return nil }); err != nil {
 		t.Error(err)
 	}
 	return b
@@ -173,7 +173,7 @@ func TestFollowTail(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	got, done := make(chan string), make(chan error)
 	go func() {
-		done <- p.Read(ctx, 1, true, func(b []byte) error { got <- string(b); return nil })
+		done <- p.Read(ctx, 1, true, nil, func(b []byte) error { got <- string(b); return nil })
 	}()
 	wantKept(t, "at first", []byte(<-got), nil, "two\n")
 	r.write(child, "three\nfo")
@@ -205,7 +205,7 @@ func TestFollowTail(t *testing.T) {
 		t.Error("it is still told of growth")
 	}
 	failed := errors.New("failed")
-	if err := p.Read(t.Context(), 1, false, func([]byte) error { return failed }); err != failed {
+	if err := p.Read(t.Context(), 1, false, nil, func([]byte) error { return failed }); err != failed {
 		t.Error(err)
 	}
 	out.close()

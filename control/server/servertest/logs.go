@@ -63,6 +63,12 @@ func (f *Fake) LogLines(ctx context.Context, q status.LogQuery, each func(*statu
 		if !q.Follow {
 			return nil
 		}
+		if q.Operation != nil {
+			if op, _ := f.Operation(q.Operation.ID); op.Done() {
+				q.Operation, q.Follow = &op, false
+				continue
+			}
+		}
 		for _, name := range q.Services {
 			if first {
 				if err := each(&status.LogLine{Service: name, Stream: status.Stdout, Mark: true, Cursor: strconv.Itoa(told[name])}); err != nil {
@@ -95,7 +101,7 @@ func (f *Fake) lines(q *status.LogQuery, told map[string]int, first bool) (all [
 			at, n = at+len(line), n+1
 			l.Cursor = strconv.Itoa(at)
 			op := q.Operation
-			if at <= told[name] || l.Time.Before(q.Since) || q.Match != nil && !q.Match([]byte(l.Line)) || op != nil && (l.Time.Before(op.Started) || l.Time.After(op.Ended)) {
+			if at <= told[name] || l.Time.Before(q.Since) || q.Match != nil && !q.Match([]byte(l.Line)) || op != nil && (l.Time.Before(op.Started) || op.Done() && l.Time.After(op.Ended)) {
 				continue
 			}
 			some = append(some, l)
