@@ -186,6 +186,7 @@ does not take is an error. The same id attaches to that operation instead of beg
 exit_code that gsvctl ends with; a failed operation is 409, one still going on when its timeout passes or with "wait":false is 202.
 With ` + "`Accept: application/x-ndjson`" + ` a verb's progress comes as lines, the ended operation last, and logs as a line of JSON each; with cursors=true each has a
 ` + "`cursor`" + `, and from=NAME:CURSOR goes on behind it, whatever the file is called by then. A log as it is begins at the cursor in the head Gsv-Cursor; CURSOR+N is N bytes on.
+With grep= and matches=true each line has ` + "`matches`" + `, where in it the pattern matches: from and to in bytes.
 `)
 	return b.String()
 }

@@ -33,6 +33,9 @@ func (c *cli) logs(cmd *command) int {
 			l.picks = l.picks || flag != "lines"
 		}
 	}
+	if c.colour && cmd.has("grep") && !cmd.has("json") {
+		query += "&matches=true"
+	}
 	one := len(cmd.words) == 1 && control.Plain(cmd.words[0])
 	switch {
 	case one && !l.picks && !cmd.has("json"):
@@ -177,7 +180,7 @@ func (l *logReader) take(src []byte) error {
 	case l.cmd.has("json"):
 		fmt.Fprintf(l.out, "%s\n", src)
 	default:
-		text := l.safe(line.Text())
+		text := l.text(&line)
 		if l.open != stream {
 			text = l.prefix(line.Service) + text
 		}
@@ -192,6 +195,18 @@ func (l *logReader) take(src []byte) error {
 		io.WriteString(l.out, text)
 	}
 	return nil
+}
+
+// text is what stands in a line, with what was looked for in bold red.
+func (l *logReader) text(line *status.LogLine) string {
+	raw, text, at := line.Text(), "", 0
+	for _, m := range line.Matches {
+		if len(m) == 2 && at <= m[0] && m[0] < m[1] && m[1] <= len(raw) {
+			text += l.safe(raw[at:m[0]]) + "\x1b[1;31m" + l.safe(raw[m[0]:m[1]]) + "\x1b[0m"
+			at = m[1]
+		}
+	}
+	return text + l.safe(raw[at:])
 }
 
 // prefix is the name of a service in front of a line, each in a colour of its own, which is always the same.

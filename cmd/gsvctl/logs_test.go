@@ -71,6 +71,30 @@ func TestLogsOnTerminal(t *testing.T) {
 	}
 }
 
+// What was looked for stands out where there are colours, and nowhere else.
+func TestLogsMatches(t *testing.T) {
+	s := newSite(t, "db", "web")
+	s.Log = map[string]string{"web": "error: \x1b[2J \xfferror\nGrüße, error\nno\n", "db": "d\n"}
+	const on, off = "\x1b[1;31m", "\x1b[0m"
+	s.screen = true
+	s.expect(t, "logs web --grep err", 0, "error: \ufffd[2J \ufffderror\nGrüße, error\n", "")
+	s.colour = true
+	for _, tt := range []struct{ re, want string }{
+		{"err", on + "err" + off + "or: \ufffd[2J \ufffd" + on + "err" + off + "or\nGrüße, " + on + "err" + off + "or\n"},
+		{"[^a-zA-Z:]+[2]J.*r", "error:" + on + " \ufffd[2J \ufffderror" + off + "\n"},
+		{"üß", "Gr" + on + "üß" + off + "e, error\n"},
+		{"^.{0}no|x*", "error: \ufffd[2J \ufffderror\nGrüße, error\n" + on + "no" + off + "\n"}, // those of nothing are not seen
+	} {
+		if _, out, err := s.call("logs", "web", "--grep", tt.re); out != tt.want || err != "" {
+			t.Errorf("%s: %q, %q; want %q", tt.re, out, err, tt.want)
+		}
+	}
+	if _, out, _ := s.call("logs", "--json", "--grep", "d"); strings.Contains(out, "matches") || strings.Contains(out, "\x1b") {
+		t.Errorf("%q", out)
+	}
+	s.expect(t, "logs web", 0, "error: \ufffd[2J \ufffderror\nGrüße, error\nno\n", "")
+}
+
 // TestLogsOfOperation: `logs -f --op` ends when the operation does, and of one that has ended at once.
 func TestLogsOfOperation(t *testing.T) {
 	s := &site{Fake: servertest.New("web"), path: filepath.Join(t.TempDir(), "s")}

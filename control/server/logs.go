@@ -19,6 +19,7 @@ import (
 const (
 	maxLines   = 1_000_000
 	maxPattern = 1024 // bytes
+	maxMatches = 100  // that are shown in a line
 )
 
 // logs is GET /v1/services/{name}/logs: what one service wrote, as it wrote it, or the lines that match.
@@ -200,6 +201,14 @@ func (s *Server) logLines(w http.ResponseWriter, r *http.Request, q status.LogQu
 	if err != nil {
 		return err
 	}
+	matches, err := flag(r, "matches")
+	if err != nil {
+		return err
+	}
+	var found *regexp.Regexp
+	if matches && q.Match != nil {
+		found = regexp.MustCompile(r.URL.Query().Get("grep")) // as pattern has
+	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
@@ -209,6 +218,9 @@ func (s *Server) logLines(w http.ResponseWriter, r *http.Request, q status.LogQu
 				return nil, nil
 			}
 			l.Cursor = ""
+		}
+		if found != nil && !l.Mark {
+			l.Matches = found.FindAllStringIndex(l.Text(), maxMatches)
 		}
 		b.Reset()
 		err := enc.Encode(l)

@@ -54,6 +54,10 @@ func TestLogs(t *testing.T) {
 			`{"time":"2026-11-23T03:00:03Z","service":"web","run":1,"stream":"stdout","line":"w\ufffd4","bytes":"d/80"}` + "\n"},
 		{"with cursors", "/logs?name=api&lines=1&cursors=true", true, 200,
 			`{"time":"2026-11-23T03:00:01Z","service":"api","run":1,"stream":"stdout","line":"a2 <&>","cursor":"10"}` + "\n"},
+		{"with matches", "/services/api/logs?grep=%5Ba2%5D&lines=1&matches=true", true, 200,
+			`{"time":"2026-11-23T03:00:01Z","service":"api","run":1,"stream":"stdout","line":"a2 <&>","matches":[[0,1],[1,2]]}` + "\n"},
+		{"matches of nothing", "/services/api/logs?lines=1&matches=true", true, 200,
+			`{"time":"2026-11-23T03:00:01Z","service":"api","run":1,"stream":"stdout","line":"a2 <&>"}` + "\n"},
 
 		{"no such service", "/logs?name=web&name=nosuch", false, 404, `"exit_code":4`},
 		{"bad since", "/services/web/logs?since=10", false, 400, `since must be a duration`},
@@ -66,6 +70,7 @@ func TestLogs(t *testing.T) {
 		{"an operation of another", "/services/web/logs?op=now", false, 400, `is about api`},
 		{"an operation of one of several", "/logs?name=web&name=api&op=now", false, 400, `is about api`},
 		{"an operation of one that is gone", "/logs?op=gone", false, 404, `"exit_code":4`},
+		{"bad matches", "/logs?matches=many", true, 400, `matches must be true or false`},
 		{"bad cursors", "/logs?cursors=many", true, 400, `cursors must be true or false`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -27,13 +27,14 @@ const (
 type LogLine struct {
 	Time    time.Time `json:"time,omitzero"` // when it began, to about 100 ms; zero: not known
 	Service string    `json:"service"`
-	Run     int       `json:"run"`              // the generation that wrote it; 0: not known
-	Stream  string    `json:"stream"`           // Stdout or Stderr
-	Line    string    `json:"line"`             // without its end
-	Bytes   []byte    `json:"bytes,omitempty"`  // the same, where it is not UTF-8
-	Part    bool      `json:"part,omitempty"`   // it goes on in the next one of this stream
-	Cursor  string    `json:"cursor,omitempty"` // the place behind it, to go on from
-	Mark    bool      `json:"mark,omitempty"`   // no line: it only tells the cursor of a stream that is followed
+	Run     int       `json:"run"`               // the generation that wrote it; 0: not known
+	Stream  string    `json:"stream"`            // Stdout or Stderr
+	Line    string    `json:"line"`              // without its end
+	Bytes   []byte    `json:"bytes,omitempty"`   // the same, where it is not UTF-8
+	Part    bool      `json:"part,omitempty"`    // it goes on in the next one of this stream
+	Cursor  string    `json:"cursor,omitempty"`  // the place behind it, to go on from
+	Matches [][]int   `json:"matches,omitempty"` // where what was looked for begins in Text and ends, in bytes; only where that was asked
+	Mark    bool      `json:"mark,omitempty"`    // no line: it only tells the cursor of a stream that is followed
 }
 
 // SetText sets the line to what was written.
