@@ -25,7 +25,7 @@ const (
 // has one watch, whoever asks for it.
 type inotify struct {
 	file     *os.File
-	add      func(fd int, path string, mask uint32) (int, error) // unix.InotifyAddWatch; of tests another
+	add      func(fd int, path string, mask uint32) (int, error) // addWatch; of tests another
 	overflow func()                                              // called when the kernel has dropped events
 
 	reading sync.Mutex // held until what was read has been told
@@ -57,7 +57,7 @@ func newInotify() (*inotify, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &inotify{file: os.NewFile(uintptr(fd), "inotify"), add: unix.InotifyAddWatch, users: map[int32][]user{}}, nil
+	return &inotify{file: os.NewFile(uintptr(fd), "inotify"), add: addWatch, users: map[int32][]user{}}, nil
 }
 
 // watch has a user told of a directory. It may wait for the disk.

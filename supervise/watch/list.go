@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"hash/maphash"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -72,7 +71,8 @@ func (s seed) text(b []byte) uint64 { return maphash.Bytes(s.Seed, b) | 1 }
 // errChanged is a file that is not the one that was listed.
 var errChanged = errors.New("it has changed")
 
-// hash reads a file that was listed, if it is no larger than limit.
+// hash reads a file that was listed, if it is no larger than limit, and no more of it
+// than it was long: somebody may append to it as fast as it is read.
 func (w *Watcher) hash(path string, is entry, limit int64) (content uint64, size int64, err error) {
 	fd, err := openRead(path)
 	if err != nil {
@@ -96,7 +96,7 @@ func (w *Watcher) hash(path string, is entry, limit int64) (content uint64, size
 	h.SetSeed(w.seed.Seed)
 	buf := w.buffers.Get().(*[64 << 10]byte)
 	defer w.buffers.Put(buf)
-	for {
+	for left := size; ; {
 		n, err := unix.Read(fd, buf[:])
 		if err == unix.EINTR {
 			continue
@@ -104,35 +104,13 @@ func (w *Watcher) hash(path string, is entry, limit int64) (content uint64, size
 		if err != nil {
 			return 0, 0, err
 		}
+		if left -= int64(n); left < 0 {
+			return 0, 0, errChanged
+		}
 		if n == 0 {
 			return h.Sum64() | 1, size, check()
 		}
 		h.Write(buf[:n])
-	}
-}
-
-// isOpen says whether somebody has a file open to write to it, as far as it may be
-// known: the kernel gives no lease to read then (fcntl(2)). It is given back at once.
-func isOpen(path string) bool {
-	fd, err := openRead(path)
-	if err != nil {
-		return false
-	}
-	defer unix.Close(fd)
-	_, err = unix.FcntlInt(uintptr(fd), unix.F_SETLEASE, unix.F_RDLCK)
-	if err == nil {
-		unix.FcntlInt(uintptr(fd), unix.F_SETLEASE, unix.F_UNLCK)
-	}
-	return err == unix.EAGAIN
-}
-
-// openRead opens a regular file; of any other it waits for nobody.
-func openRead(path string) (fd int, err error) {
-	for {
-		fd, err = unix.Open(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-		if err != unix.EINTR {
-			return fd, err
-		}
 	}
 }
 
@@ -174,7 +152,7 @@ type temp struct {
 // list looks at a directory below a watched path, rel. Files that have changed after
 // since are not known then, so that they differ from what was loaded, if since is set.
 func (s *service) list(path, rel string, is class, since time.Time) (l listing, err error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	f, err := openDir(path)
 	if err != nil {
 		return listing{}, err
 	}

@@ -132,7 +132,7 @@ func (r *resolver) glob(dir, glob string, rest []string, under string) {
 	if !slices.Contains(w.globs, glob) {
 		w.globs = append(w.globs, glob)
 	}
-	f, err := os.Open(dir)
+	f, err := openDir(dir)
 	if err != nil {
 		return
 	}
