@@ -50,7 +50,10 @@ func (s *service) settle() {
 		}
 		s.commit(kept, jobs, stamp, now)
 		return change.Files > 0
-	}, func() { s.w.options.Settled(s.name, change) })
+	}, func() {
+		change.Under, change.First = shown(change.Under), shown(change.First)
+		s.w.options.Settled(s.name, change)
+	})
 }
 
 // absorb takes what is there as loaded, but for what has changed since Loaded was called.

@@ -52,3 +52,27 @@ func TestFileGrowsWhileItIsRead(t *testing.T) {
 		t.Errorf("read: %x, %v", content, err)
 	}
 }
+
+// What is told of names is one line, does nothing to a terminal and has an end.
+func TestNamesAreHarmless(t *testing.T) {
+	const evil = "a\x1b[2J\nweb  reload ok\t\r\x7f\xff\u0085"
+	const plain = "a\ufffd[2J\ufffdweb  reload ok\ufffd\ufffd\ufffd\ufffd\ufffd"
+	r := newRig(t)
+	r.mkdir("app/x")
+	r.set("web", Spec{Paths: []string{"app"}, MaxDelay: 5 * quick})
+	r.write("app/"+evil, "1")
+	r.want("web: 1 under /app, first " + plain)
+	r.write("app/."+evil+".Ab12Cd", "1")
+	r.write("app/x/"+evil, "1")
+	r.want("web stalled: files under /app still change, last x/" + plain + "; temporary ." + plain + ".Ab12Cd")
+	r.remove("app/." + evil + ".Ab12Cd")
+	r.want("web: 1 under /app, first x/" + plain)
+
+	r.set("other", Spec{Paths: []string{"*/x"}})
+	r.write(evil+"/x", "1")
+	r.want("other: 1 under /" + plain + "/x, first ")
+	long := strings.Repeat("a", 100) + strings.Repeat("é", 77)
+	r.write("app/"+long+"/"+long, "1")
+	half := shownMax/2 - 100
+	r.want("web: 1 under /app, first " + long[:100+half] + "…" + long[len(long)-shownMax/2:])
+}

@@ -18,7 +18,7 @@ var networks = map[int64]string{
 type networkError struct{ under, fs string }
 
 func (e networkError) Error() string {
-	return fmt.Sprintf("%s is on %s, where the kernel does not tell what others change", e.under, e.fs)
+	return fmt.Sprintf("%s is on %s, where the kernel does not tell what others change", shown(e.under), e.fs)
 }
 
 // networkOf names the file system of a path if others may change it too, of which

@@ -235,13 +235,13 @@ func (s *settling) String() string {
 	var parts []string
 	switch {
 	case s.stamped:
-		parts = append(parts, s.at.under+" was touched")
+		parts = append(parts, shown(s.at.under)+" was touched")
 	case s.changed && s.at == (place{}):
 		parts = append(parts, "files still change")
 	case s.changed && s.at.rel == "":
-		parts = append(parts, s.at.under+" still changes")
+		parts = append(parts, shown(s.at.under)+" still changes")
 	case s.changed:
-		parts = append(parts, fmt.Sprintf("files under %s still change, last %s", s.at.under, s.at.rel))
+		parts = append(parts, fmt.Sprintf("files under %s still change, last %s", shown(s.at.under), shown(s.at.rel)))
 	}
 	parts = append(parts, some(s.open, "open for writing ")...)
 	parts = append(parts, some(s.temps, "temporary ")...)
@@ -259,7 +259,7 @@ func some[V any](places map[place]V, what string) []string {
 	first := slices.MinFunc(slices.Collect(maps.Keys(places)), func(a, b place) int {
 		return cmp.Or(cmp.Compare(a.under, b.under), cmp.Compare(a.rel, b.rel))
 	})
-	what += cmp.Or(first.rel, first.under)
+	what += shown(cmp.Or(first.rel, first.under))
 	if n := len(places) - 1; n > 0 {
 		what += fmt.Sprintf(" and %d more", n)
 	}

@@ -117,7 +117,7 @@ func (w *walk) refresh(d *dir, path, rel string) (*node, error) {
 	l, err := w.list(path, rel, d.class, w.since)
 	if err != nil {
 		if !gone(err) && w.service.denied == "" {
-			w.service.denied = fmt.Sprintf("cannot read %s: %s: what is in it does not count", path, errors.Unwrap(err))
+			w.service.denied = fmt.Sprintf("cannot read %s: %s: what is in it does not count", shown(path), errors.Unwrap(err))
 		}
 		for _, sub := range d.subs {
 			w.drop(sub)

@@ -46,7 +46,8 @@ type Spec struct {
 	Except   []string      // absolute: directories that never count, such as that of the service's own log
 }
 
-// A Change is a deploy that has settled and has changed what the files contain.
+// A Change is a deploy that has settled and has changed what the files contain. Its
+// names are as they may be shown, in a line on a terminal.
 type Change struct {
 	Files int    // how many were added, removed or have other contents
 	Under string // the watched path that they are under; of several the first
