@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -75,4 +76,34 @@ func TestNamesAreHarmless(t *testing.T) {
 	r.write("app/"+long+"/"+long, "1")
 	half := shownMax/2 - 100
 	r.want("web: 1 under /app, first " + long[:100+half] + "…" + long[len(long)-shownMax/2:])
+}
+
+// Who makes events without end holds up nobody who asks what has happened by now,
+// such as the loop of gsv.
+func TestEventsWithoutEnd(t *testing.T) {
+	events, kernel, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer events.Close()
+	defer kernel.Close()
+	var told int
+	happens := func() {
+		b := make([]byte, unix.SizeofInotifyEvent)
+		binary.NativeEndian.PutUint32(b[4:], unix.IN_Q_OVERFLOW)
+		kernel.Write(b)
+	}
+	in := &inotify{file: events, overflow: func() {
+		if told++; told > 10 {
+			t.Fatal("it goes on")
+		}
+		happens()
+	}}
+	happens()
+	happens()
+	for want := range 4 {
+		if in.pump(); told != 2*(want+1) {
+			t.Errorf("told of %d, want %d", told, 2*(want+1))
+		}
+	}
 }

@@ -122,54 +122,64 @@ func (in *inotify) run() {
 		return
 	}
 	conn.Read(func(fd uintptr) bool {
-		in.read(int(fd))
+		for in.read(int(fd)) > 0 {
+		}
 		return false // wait until there is more
 	})
 }
 
-// pump tells users what has happened by now, without waiting.
+// pump tells users what has happened by now, without waiting: not what happens
+// meanwhile, which may have no end.
 func (in *inotify) pump() {
-	if conn, err := in.file.SyscallConn(); err == nil {
-		conn.Control(func(fd uintptr) { in.read(int(fd)) })
+	conn, err := in.file.SyscallConn()
+	if err != nil {
+		return
 	}
+	conn.Control(func(fd uintptr) {
+		queued, err := unix.IoctlGetInt(int(fd), unix.TIOCINQ) // FIONREAD
+		for err == nil {
+			n := in.read(int(fd))
+			if queued -= n; n == 0 || queued <= 0 {
+				return
+			}
+		}
+	})
 }
 
-// read tells users all that the kernel has to tell.
-func (in *inotify) read(fd int) {
+// read tells users a part of what the kernel has to tell, and returns its length; 0:
+// that was nothing.
+func (in *inotify) read(fd int) int {
 	in.reading.Lock()
 	defer in.reading.Unlock()
-	for {
-		n, err := unix.Read(fd, in.buf[:])
-		if err == unix.EINTR {
+	n, err := unix.Read(fd, in.buf[:])
+	for err == unix.EINTR {
+		n, err = unix.Read(fd, in.buf[:])
+	}
+	n = max(n, 0)
+	for b := in.buf[:n]; len(b) >= unix.SizeofInotifyEvent; {
+		e := event{
+			wd:   int32(binary.NativeEndian.Uint32(b)),
+			mask: binary.NativeEndian.Uint32(b[4:]),
+		}
+		size := unix.SizeofInotifyEvent + int(binary.NativeEndian.Uint32(b[12:]))
+		name, _, _ := bytes.Cut(b[unix.SizeofInotifyEvent:size], []byte{0})
+		e.name = string(name)
+		b = b[size:]
+		if e.mask&unix.IN_Q_OVERFLOW != 0 {
+			in.overflow()
 			continue
 		}
-		if err != nil || n <= 0 {
-			return
+		in.mu.Lock()
+		users := in.users[e.wd]
+		if e.mask&unix.IN_IGNORED != 0 {
+			delete(in.users, e.wd)
+			in.removed++
 		}
-		for b := in.buf[:n]; len(b) >= unix.SizeofInotifyEvent; {
-			e := event{
-				wd:   int32(binary.NativeEndian.Uint32(b)),
-				mask: binary.NativeEndian.Uint32(b[4:]),
-			}
-			size := unix.SizeofInotifyEvent + int(binary.NativeEndian.Uint32(b[12:]))
-			name, _, _ := bytes.Cut(b[unix.SizeofInotifyEvent:size], []byte{0})
-			e.name = string(name)
-			b = b[size:]
-			if e.mask&unix.IN_Q_OVERFLOW != 0 {
-				in.overflow()
-				continue
-			}
-			in.mu.Lock()
-			users := in.users[e.wd]
-			if e.mask&unix.IN_IGNORED != 0 {
-				delete(in.users, e.wd)
-				in.removed++
-			}
-			for _, u := range users {
-				e.user = u
-				u.service.post(e)
-			}
-			in.mu.Unlock()
+		for _, u := range users {
+			e.user = u
+			u.service.post(e)
 		}
+		in.mu.Unlock()
 	}
+	return n
 }
