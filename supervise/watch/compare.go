@@ -19,6 +19,7 @@ type job struct {
 type difference struct {
 	*service
 	since time.Time // see list; set, contents are not read
+	left  *int64    // how many bytes may still be read
 	files int
 	first string
 	jobs  []job
@@ -91,6 +92,7 @@ func (s *service) commit(kept map[string]*kept, jobs []job, stamp stampID, at ti
 // compare says what there is, and what of it differs from what was loaded.
 func (s *service) compare(since time.Time) (map[string]*kept, Change, []job) {
 	var change Change
+	left := int64(hashBudget)
 	all := &difference{service: s, since: since}
 	is := map[string]*kept{}
 	one := func(under string, r *root) {
@@ -98,7 +100,7 @@ func (s *service) compare(since time.Time) (map[string]*kept, Change, []job) {
 		if was == nil {
 			was = &kept{}
 		}
-		d := &difference{service: s, since: since}
+		d := &difference{service: s, since: since, left: &left}
 		var k *kept
 		switch {
 		case r == nil:
@@ -138,6 +140,7 @@ func (s *service) compare(since time.Time) (map[string]*kept, Change, []job) {
 			one(under, nil)
 		}
 	}
+	s.say() // what could not be read
 	return is, change, all.jobs
 }
 
@@ -150,7 +153,10 @@ func (d *difference) dir(is *dir, was *node, path, rel string) *node {
 	if was != nil && !is.dirty {
 		n.names, n.files = was.names, was.files
 	} else {
-		l, err := d.list(path, rel, is.class, d.since)
+		l, err := d.list(is, path, rel, d.since)
+		if errors.As(err, new(networkError)) {
+			d.poll(err)
+		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return was // nobody knows
 		}
@@ -236,7 +242,7 @@ func (d *difference) merge(n, was *node, path, rel string) []entry {
 }
 
 // differs says whether a file has other contents, which it reads if those that were
-// loaded are known.
+// loaded are known. One that is too large by now does.
 func (d *difference) differs(is, old *entry, path string) bool {
 	switch {
 	case is.stat == old.stat && is.stat != 0:
@@ -251,7 +257,8 @@ func (d *difference) differs(is, old *entry, path string) bool {
 	case old.content == 0:
 		return !is.sameFile(*old)
 	}
-	content, _, err := d.w.hash(path, *is, hashFile)
+	content, size, err := d.w.hash(path, *is, min(hashFile, *d.left))
+	*d.left -= size
 	if err != nil && !errors.Is(err, errChanged) {
 		return !is.sameFile(*old) // it cannot be read
 	}

@@ -237,6 +237,9 @@ func (s *service) arrange(w *walk) error {
 			break // what has changed since is told
 		}
 	}
+	if r.many {
+		s.deny("the paths lead to too many files: some do not count")
+	}
 	for i, is := range r.roots {
 		if j := slices.IndexFunc(s.roots, func(was *root) bool {
 			return was.under == is.under && was.real == is.real && was.id == is.id && was.isDir == is.isDir && (was.tree == nil || was.tree.wd != none || s.polls != "")
@@ -244,17 +247,22 @@ func (s *service) arrange(w *walk) error {
 			r.roots[i] = s.roots[j]
 			continue
 		}
+		err := error(nil)
 		if fs := s.w.network(is.real); fs != "" && s.polls == "" {
-			return networkError{is.under, fs}
-		}
-		is.dirty = true
-		if is.isDir {
+			err = networkError{is.under, fs}
+		} else if is.isDir {
 			is.tree = &dir{root: is, dirty: true, below: true}
-			var err error
-			if is.seen, err = w.refresh(is.tree, is.real, ""); err != nil {
-				s.drop(is.tree)
-				return err
+			is.seen, err = w.refresh(is.tree, is.real, "")
+		}
+		if err != nil {
+			for _, is := range r.roots[:i+1] { // the others are watched still
+				if is.tree != nil && !slices.Contains(s.roots, is) {
+					s.drop(is.tree)
+				}
 			}
+			return err
+		}
+		if is.dirty = true; is.isDir {
 			is.tree.touchAll()
 		} else if w.keep {
 			is.seen = w.file(is)

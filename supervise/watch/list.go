@@ -3,7 +3,10 @@ package watch
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"hash/maphash"
+	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,6 +21,17 @@ const (
 	hashFile   = 8 << 20
 	hashBudget = 256 << 20
 )
+
+// What is known of the names below the paths of a service takes no more than this, in
+// bytes; a file that much beside its name, a directory that much more. Half a million
+// files with names of usual length have room, or 60 000 directories.
+const (
+	namesMax = 32 << 20
+	perName  = 48
+	perDir   = 464
+)
+
+var errTooMany = errors.New("there are too many files; add what is not deployed to ignore")
 
 // A node is what a directory contained when it was looked at, with all below; or
 // one file, whose name is "".
@@ -134,6 +148,7 @@ type listing struct {
 	changed time.Time // the latest change of a file in it
 	latest  string    // and its name
 	dir     time.Time // the latest change of the directory
+	size    int       // what it takes of namesMax
 }
 
 // A sub is a directory in another.
@@ -149,17 +164,40 @@ type temp struct {
 	stat    uint64
 }
 
-// list looks at a directory below a watched path, rel. Files that have changed after
+// list looks at a directory below a watched path, at rel. Files that have changed after
 // since are not known then, so that they differ from what was loaded, if since is set.
-func (s *service) list(path, rel string, is class, since time.Time) (l listing, err error) {
+// What it cannot know of is said.
+func (s *service) list(d *dir, path, rel string, since time.Time) (l listing, err error) {
 	f, err := openDir(path)
-	if err != nil {
-		return listing{}, err
+	if err == nil {
+		defer f.Close()
+		err = s.read(f, d, path, rel, since, &l)
 	}
-	defer f.Close()
+	switch pe := new(os.PathError); {
+	case err == nil:
+		s.room += d.size - l.size
+		d.size = l.size
+	case !gone(err) && !errors.As(err, new(networkError)):
+		why := err
+		if errors.As(err, &pe) {
+			why = pe.Err
+		}
+		s.deny(fmt.Sprintf("cannot read %s: %s: what is in it does not count", shown(path), why))
+	}
+	return l, err
+}
+
+// deny notes the first thing that does not count.
+func (s *service) deny(text string) {
+	if s.denied == "" {
+		s.denied = text
+	}
+}
+
+func (s *service) read(f *os.File, d *dir, path, rel string, since time.Time, l *listing) error {
 	conn, err := f.SyscallConn()
 	if err != nil {
-		return listing{}, err
+		return err
 	}
 	var st unix.Stat_t
 	cerr := conn.Control(func(fd uintptr) {
@@ -167,17 +205,50 @@ func (s *service) list(path, rel string, is class, since time.Time) (l listing, 
 			return
 		}
 		l.dir = time.Unix(st.Ctim.Unix())
-		if is == temporal {
+		if d.parent == nil || uint64(st.Dev) != d.root.id.dev { // something is mounted there
+			if fs := pseudoOf(int(fd)); fs != "" && d.parent == nil {
+				err = fmt.Errorf("nothing is deployed on %s", fs)
+				return
+			} else if fs != "" {
+				return
+			}
+			if fs := s.w.network(path); fs != "" && s.polls == "" {
+				err = networkError{path, fs}
+				return
+			}
+		}
+		if d.class == temporal {
 			return // what is in it is of the directory
 		}
 		var names []string
-		if names, err = f.Readdirnames(-1); err != nil {
+		if names, err = readNames(f, s.w.names); err != nil {
 			return
 		}
-		slices.Sort(names)
-		s.stats(int(fd), names, path, rel, is, since, &l)
+		s.stats(int(fd), names, path, rel, d.class, since, l)
+		if l.size > s.room+d.size {
+			err = errTooMany
+		}
 	})
-	return l, cmp.Or(cerr, err)
+	return cmp.Or(cerr, err)
+}
+
+// readNames returns the names in a directory, sorted, if they take no more than room.
+func readNames(f *os.File, room int) (names []string, err error) {
+	for {
+		some, err := f.Readdirnames(4096)
+		for _, name := range some {
+			room -= perName + len(name)
+		}
+		switch names = append(names, some...); {
+		case room < 0:
+			return nil, errTooMany
+		case err == io.EOF:
+			slices.Sort(names)
+			return names, nil
+		case err != nil:
+			return nil, err
+		}
+	}
 }
 
 // stats looks at each of the names in a directory.
@@ -194,12 +265,14 @@ func (s *service) stats(fd int, names []string, path, rel string, is class, sinc
 		changed := time.Unix(st.Ctim.Unix())
 		switch {
 		case class == temporal:
+			l.size += perName + len(name)
 			l.temps = append(l.temps, temp{name, changed, s.w.seed.stat(&st)})
 			if isDir {
 				l.subs = append(l.subs, sub{name, class})
 			}
 		case class == ignored:
 		case isDir:
+			l.size += perDir + perName + len(name)
 			l.subs = append(l.subs, sub{name, class})
 		case st.Mode&unix.S_IFMT == unix.S_IFREG || st.Mode&unix.S_IFMT == unix.S_IFLNK:
 			e := entry{stat: s.w.seed.stat(&st)}
@@ -217,6 +290,7 @@ func (s *service) stats(fd int, names []string, path, rel string, is class, sinc
 			if changed.After(l.changed) {
 				l.changed, l.latest = changed, name
 			}
+			l.size += perName + len(name)
 			all.WriteString(name)
 			all.WriteByte(0)
 			l.files = append(l.files, e)

@@ -14,6 +14,14 @@ var networks = map[int64]string{
 	0x0bd00bd0: "lustre", 0x786f4256: "vboxsf", 0x7c7c6673: "prlfs", 0xbacbacbc: "vmhgfs", 0x47504653: "gpfs",
 }
 
+// pseudos are the kernel's own, where reading a file may do something, or have no end.
+var pseudos = map[int64]string{
+	unix.PROC_SUPER_MAGIC: "proc", unix.SYSFS_MAGIC: "sysfs", unix.CGROUP_SUPER_MAGIC: "cgroup", unix.CGROUP2_SUPER_MAGIC: "cgroup2",
+	unix.DEBUGFS_MAGIC: "debugfs", unix.TRACEFS_MAGIC: "tracefs", unix.SECURITYFS_MAGIC: "securityfs", unix.BPF_FS_MAGIC: "bpf",
+	unix.DEVPTS_SUPER_MAGIC: "devpts", unix.EFIVARFS_MAGIC: "efivarfs", unix.PSTOREFS_MAGIC: "pstore", unix.BINFMTFS_MAGIC: "binfmt_misc",
+	unix.SELINUX_MAGIC: "selinuxfs", unix.SMACK_MAGIC: "smackfs", 0x62656570: "configfs", 0x65735543: "fusectl", 0x19800202: "mqueue",
+}
+
 // A networkError is a watched path on a file system of which the kernel does not tell all.
 type networkError struct{ under, fs string }
 
@@ -29,6 +37,15 @@ func networkOf(path string) string {
 		return ""
 	}
 	return networks[int64(st.Type)&0xffffffff]
+}
+
+// pseudoOf names the file system of a directory if it is the kernel's own.
+func pseudoOf(fd int) string {
+	var st unix.Statfs_t
+	if unix.Fstatfs(fd, &st) != nil {
+		return ""
+	}
+	return pseudos[int64(st.Type)&0xffffffff]
 }
 
 // problemOf says why it cannot watch.

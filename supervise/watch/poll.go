@@ -12,12 +12,15 @@ import (
 // look is what a service does that polls: whether anything has changed since the
 // last time. What, and whether it matters, is compared when it has settled.
 func (s *service) look() {
-	s.lookAt = time.Now().Add(s.every)
+	start := time.Now()
+	s.lookAt = start.Add(s.every)
 	if s.mayWatch() {
 		return
 	}
 	s.rearrange()
 	w := s.survey()
+	s.rest = time.Since(start) * 9 // looking takes a tenth of the time at most
+	s.lookAt = later(s.lookAt, time.Now().Add(s.rest))
 	s.latest = later(s.latest, w.latest)
 	s.stir(func(now time.Time) {
 		for at, stat := range w.temps {

@@ -37,7 +37,15 @@ type resolver struct {
 	roots []*root
 	ways  map[string]*way
 	links int
+	steps int
+	many  bool // there was more than it may follow
 }
+
+// How many names of globs and links are followed, and how many paths they may lead to.
+const (
+	stepsMax = 10_000
+	rootsMax = 1000
+)
 
 // resolve says what paths lead to now.
 func resolve(paths []string, rs rules) *resolver {
@@ -94,6 +102,10 @@ func (r *resolver) step(dir, name string, rest []string, under string, named int
 		r.follow(filepath.Dir(dir), rest, under, named)
 		return
 	}
+	if r.steps++; r.steps > stepsMax {
+		r.many = true
+		return
+	}
 	at := filepath.Join(dir, name)
 	var st unix.Stat_t
 	if err := unix.Lstat(at, &st); err != nil {
@@ -136,9 +148,9 @@ func (r *resolver) glob(dir, glob string, rest []string, under string) {
 	if err != nil {
 		return
 	}
-	names, _ := f.Readdirnames(-1)
+	names, err := readNames(f, namesMax)
 	f.Close()
-	slices.Sort(names)
+	r.many = r.many || err == errTooMany
 	links := r.links
 	for _, name := range names {
 		if matchGlob(glob, name) && r.rules.class(name, false) == counted {
@@ -150,7 +162,12 @@ func (r *resolver) glob(dir, glob string, rest []string, under string) {
 
 // found adds a root, once.
 func (r *resolver) found(is *root) {
-	if is.under = path.Clean("/" + is.under); !slices.ContainsFunc(r.roots, func(other *root) bool { return other.under == is.under }) {
+	is.under = path.Clean("/" + is.under)
+	switch {
+	case slices.ContainsFunc(r.roots, func(other *root) bool { return other.under == is.under }):
+	case len(r.roots) == rootsMax:
+		r.many = true
+	default:
 		r.roots = append(r.roots, is)
 	}
 }

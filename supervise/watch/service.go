@@ -65,12 +65,14 @@ type service struct {
 	settled time.Time // temporaries that have not changed since are left over
 	jobs    []job
 	budget  int64
+	room    int // what is left of namesMax
 
 	problem string // why it polls, if not by wish
 	denied  string // what cannot be read
 
 	every   time.Duration // of polling
 	lookAt  time.Time
+	rest    time.Duration // after a look, at least
 	retryAt time.Time
 	digest  uint64
 	latest  time.Time // when a file has changed last
@@ -87,7 +89,7 @@ func newService(w *Watcher, name string, spec Spec) *service {
 	s := &service{
 		w: w, name: name, spec: spec, rules: newRules(spec.Ignore), since: kernelNow(), wakes: make(chan struct{}, 1), left: make(chan struct{}),
 		state: settling{debounce: spec.Debounce, maxDelay: spec.MaxDelay, stamped: spec.Stamp != ""},
-		ways:  map[string]*way{}, kept: map[string]*kept{}, budget: hashBudget,
+		ways:  map[string]*way{}, kept: map[string]*kept{}, budget: hashBudget, room: w.names,
 	}
 	s.settled = s.since
 	if spec.Poll > 0 {
@@ -199,7 +201,7 @@ func (s *service) work() (at time.Time, ok bool) {
 		case !waits:
 			if s.polls != "" {
 				if busy { // it is worth while to look more often
-					s.lookAt = earlier(s.lookAt, now.Add(max(s.spec.Debounce, 100*time.Millisecond)))
+					s.lookAt = earlier(s.lookAt, now.Add(max(s.spec.Debounce, 100*time.Millisecond, s.rest)))
 				}
 				at = earlier(at, s.lookAt)
 			}

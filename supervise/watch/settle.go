@@ -15,6 +15,10 @@ const (
 	tempFor = 10 * time.Minute // a temporary file that was written and not closed, when something else changes later
 )
 
+// placesMax is how many temporary and how many open files are kept in mind. Of more
+// than that only what happens to them counts.
+const placesMax = 10_000
+
 // A place is a file or directory below a watched path; rel is "" for the path itself.
 type place struct{ under, rel string }
 
@@ -81,11 +85,19 @@ func (s *settling) change(now time.Time, at place) {
 func (s *settling) write(now time.Time, at place) {
 	s.change(now, at)
 	if !s.stamped {
-		if s.open == nil {
-			s.open = map[place]time.Time{}
-		}
-		s.open[at] = now
+		s.open = note(s.open, at, now)
 	}
+}
+
+// note has a place known with what is known of it, if there is room.
+func note[V any](places map[place]V, at place, v V) map[place]V {
+	if places == nil {
+		places = map[place]V{}
+	}
+	if _, known := places[at]; known || len(places) < placesMax {
+		places[at] = v
+	}
+	return places
 }
 
 // close: a file was closed by somebody who could have written.
@@ -115,10 +127,7 @@ func (s *settling) temp(now time.Time, at place, writing bool) {
 		return
 	}
 	s.stir(now)
-	if s.temps == nil {
-		s.temps = map[place]temporary{}
-	}
-	s.temps[at] = temporary{now, writing}
+	s.temps = note(s.temps, at, temporary{now, writing})
 }
 
 // tempGone: a temporary file is no longer there. What it was renamed to is a change.

@@ -2,7 +2,6 @@ package watch
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -36,6 +35,7 @@ type dir struct {
 	class  class
 	dirty  bool // files in it may have changed since they were compared
 	below  bool // or in those below
+	size   int  // what it takes of namesMax
 }
 
 const (
@@ -111,14 +111,15 @@ type walk struct {
 func (w *walk) refresh(d *dir, path, rel string) (*node, error) {
 	if err := w.rewatch(d, path); gone(err) {
 		return nil, nil // its parent is told
-	} else if err != nil && !errors.Is(err, fs.ErrPermission) {
+	} else if err != nil && !errors.Is(err, fs.ErrPermission) && err != unix.ENAMETOOLONG {
 		return nil, err
 	}
-	l, err := w.list(path, rel, d.class, w.since)
+	l, err := w.list(d, path, rel, w.since)
+	if errors.As(err, new(networkError)) {
+		return nil, err
+	}
 	if err != nil {
-		if !gone(err) && w.service.denied == "" {
-			w.service.denied = fmt.Sprintf("cannot read %s: %s: what is in it does not count", shown(path), errors.Unwrap(err))
-		}
+		w.room, d.size = w.room+d.size, 0
 		for _, sub := range d.subs {
 			w.drop(sub)
 		}
@@ -221,6 +222,7 @@ func (s *service) unwatch(d *dir) {
 func (s *service) drop(d *dir) {
 	s.unwatch(d)
 	d.wd = dropped
+	s.room, d.size = s.room+d.size, 0
 	for _, sub := range d.subs {
 		s.drop(sub)
 	}

@@ -13,6 +13,8 @@
 //     than before has changed though the files are the same.
 //   - Of files over 8 MiB, and those beyond the first 256 MiB of a service, the contents
 //     are not known: another time of the last write is a change of these.
+//   - As many directories as have room (namesMax); the kernel's own file systems, such as
+//     /proc, not at all.
 //   - What is there when Set, Settled or Loaded is called is loaded, whether the load
 //     comes to something or not.
 //

@@ -17,6 +17,7 @@ type Watcher struct {
 	seed    seed
 	every   time.Duration                                       // pollEvery, of tests less
 	retry   time.Duration                                       // retryAfter, of tests less
+	names   int                                                 // namesMax, of tests less
 	add     func(fd int, path string, mask uint32) (int, error) // of tests; nil: the kernel's
 	start   func() (*inotify, error)                            // newInotify, of tests another
 	network func(path string) string                            // networkOf
@@ -37,7 +38,7 @@ func New(o Options) (*Watcher, error) {
 	if o.Settled == nil || o.Stalled == nil || o.Trouble == nil {
 		return nil, errors.New("cannot watch: a function of the options is missing")
 	}
-	w := &Watcher{options: o, seed: newSeed(), every: pollEvery, retry: retryAfter, start: newInotify, network: networkOf, lane: make(chan struct{}, 1), services: map[string]*service{}}
+	w := &Watcher{options: o, seed: newSeed(), every: pollEvery, retry: retryAfter, names: namesMax, start: newInotify, network: networkOf, lane: make(chan struct{}, 1), services: map[string]*service{}}
 	w.buffers.New = func() any { return new([64 << 10]byte) }
 	return w, nil
 }
