@@ -32,7 +32,8 @@
 //
 // What the kernel does not tell: what others change on a network file system, which
 // is polled; what is changed in the layers below an overlay; writes by mmap before
-// the file is closed; that a file system was mounted over a watched path.
+// the file is closed; that something was mounted over a watched directory, or that a
+// bind mount is gone, which Resume finds.
 package watch
 
 import "time"

@@ -86,9 +86,13 @@ func (w *Watcher) Pause(name string) {
 	w.of(name, func(s *service) { s.state.pause() })
 }
 
-// Resume ends a pause: what has changed since settles as one deploy.
+// Resume ends a pause: what has changed since settles as one deploy. All is looked at,
+// for what the kernel does not tell.
 func (w *Watcher) Resume(name string) {
-	w.of(name, func(s *service) { s.state.resume(time.Now()) })
+	w.of(name, func(s *service) {
+		s.state.resume(time.Now())
+		s.lose()
+	})
 }
 
 // Loaded says that what is there now has been loaded by other means, or is being:
