@@ -18,7 +18,7 @@ import (
 // A watcher tells when deployed files have settled: a watch.Watcher.
 type watcher interface {
 	Set(name string, s watch.Spec)
-	SetSince(name string, s watch.Spec, since time.Time)
+	SetSince(name string, s watch.Spec, since time.Time, files uint64)
 	Remove(name string)
 	Pause(name string)
 	Resume(name string)
@@ -42,6 +42,7 @@ type watching struct {
 	paused  *pause                 // nil: it is not
 	stopped string                 // why it was stopped for good; "": it was not
 	since   time.Time              // when what is there was loaded last, by the wall clock, as files have it
+	files   uint64                 // what that was, for SetSince; 0: not known
 	again   bool                   // an earlier supervisor watched until it died
 	held    *watch.Change          // that has settled, and that something may load that is about to begin; nil: none
 	loop    watchLoop
@@ -89,9 +90,9 @@ func (s *Supervisor) attendWatch(svc *service) (fresh bool) {
 	w.set, w.spec = true, spec
 	if w.again {
 		w.again = false
-		s.watcher.SetSince(svc.name, spec, w.since)
+		s.watcher.SetSince(svc.name, spec, w.since, w.files)
 	} else {
-		w.since = time.Now().Add(-fileClock)
+		w.since, w.files = time.Now().Add(-fileClock), 0
 		s.watcher.Set(svc.name, spec)
 	}
 	switch {
@@ -126,6 +127,7 @@ func (s *Supervisor) openWatcher(svc *service) bool {
 	if s.newWatcher != nil {
 		s.watcher, err = s.newWatcher(watch.Options{
 			Settled: func(name string, c watch.Change) { s.report(func() { s.settled(name, c) }) },
+			Loaded:  func(name string, files uint64) { s.report(func() { s.watchLoaded(name, files) }) },
 			Stalled: func(name, what string) { s.report(func() { s.stalled(name, what) }) },
 			Trouble: func(name, text string) { s.report(func() { s.watchTrouble(name, text) }) },
 		})
@@ -240,13 +242,21 @@ func (s *Supervisor) loads(svc *service) {
 	if w == nil || !w.set {
 		return
 	}
-	w.stalled, w.held, w.since = "", nil, time.Now().Add(-fileClock)
+	w.stalled, w.held, w.since, w.files = "", nil, time.Now().Add(-fileClock), 0
 	s.watcher.Loaded(svc.name)
 	for _, o := range svc.state.Ops {
 		if op := s.ops.byID[o.ID]; op != nil && op.Reason != "" {
 			w.loop.loads(now())
 			return
 		}
+	}
+}
+
+// watchLoaded takes in what the watcher takes to be loaded.
+func (s *Supervisor) watchLoaded(name string, files uint64) {
+	if svc := s.services[name]; svc != nil && svc.watch != nil && svc.watch.set {
+		svc.watch.files = files
+		s.mark(svc)
 	}
 }
 

@@ -20,13 +20,14 @@ type watchRecord struct {
 	Stopped string        `json:"stopped,omitempty"`
 	Held    *watch.Change `json:"held,omitempty"` // see watching
 	Since   time.Time     `json:"since,omitzero"` // the same
+	Files   uint64        `json:"files,omitempty"`
 }
 
 func (w *watching) record() *watchRecord {
 	if w == nil || w.paused == nil && w.stopped == "" && w.held == nil && w.since.IsZero() {
 		return nil
 	}
-	return &watchRecord{w.paused, w.stopped, w.held, w.since}
+	return &watchRecord{w.paused, w.stopped, w.held, w.since, w.files}
 }
 
 // restoreWatch takes up what an earlier supervisor knew of a watch.
@@ -34,7 +35,7 @@ func (s *Supervisor) restoreWatch(svc *service, r *watchRecord) {
 	if r == nil {
 		return
 	}
-	svc.watch = &watching{paused: r.Paused, stopped: r.Stopped, held: r.Held, since: r.Since, again: !r.Since.IsZero()}
+	svc.watch = &watching{paused: r.Paused, stopped: r.Stopped, held: r.Held, since: r.Since, files: r.Files, again: !r.Since.IsZero()}
 	if r.Held != nil {
 		s.due.add(now(), nil, func() { s.takeSettled(svc) })
 	}

@@ -71,21 +71,22 @@ func TestWatchSurvives(t *testing.T) {
 		leave                func(r *watchRig)
 		told, state, waiting string
 	}{
-		{"nothing", func(*watchRig) {}, "set web again", status.Watching, ""},
-		{"a pause", func(r *watchRig) { r.pauseFor(status.Pause, time.Minute) }, "set web again, pause web", status.Paused, ""},
-		{"a pause without an end", func(r *watchRig) { r.pauseFor(status.Pause, 0) }, "set web again, pause web", status.Paused, ""},
-		{"a loop", func(r *watchRig) { r.stopWatch(r.svc, deployed) }, "set web again, pause web", status.WatchStopped, ""},
-		{"what is held", func(r *watchRig) { r.svc.watch.held = &deployed }, "set web again", status.Watching, "hup by watch"},
+		{"nothing", func(*watchRig) {}, "set web again, of 4711", status.Watching, ""},
+		{"a pause", func(r *watchRig) { r.pauseFor(status.Pause, time.Minute) }, "set web again, of 4711, pause web", status.Paused, ""},
+		{"a pause without an end", func(r *watchRig) { r.pauseFor(status.Pause, 0) }, "set web again, of 4711, pause web", status.Paused, ""},
+		{"a loop", func(r *watchRig) { r.stopWatch(r.svc, deployed) }, "set web again, of 4711, pause web", status.WatchStopped, ""},
+		{"what is held", func(r *watchRig) { r.svc.watch.held = &deployed }, "set web again, of 4711", status.Watching, "hup by watch"},
 		{"what is held in a pause", func(r *watchRig) {
 			r.pauseFor(status.Pause, 0)
 			r.settle(deployed)
-		}, "set web again, pause web", status.Paused, ""},
+		}, "set web again, of 4711, pause web", status.Paused, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newWatchRig(t, unchecked)
 			if _, err := r.store.open(); err != nil {
 				t.Fatal(err)
 			}
+			r.watchLoaded("web", 4711)
 			tt.leave(r)
 			rec := r.recordOf(r.svc)
 			if err := r.store.put("web", &rec); err != nil {

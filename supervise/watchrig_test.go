@@ -28,9 +28,9 @@ func (f *fakeWatcher) note(format string, args ...any) {
 }
 
 func (f *fakeWatcher) Set(name string, s watch.Spec) { f.spec = s; f.note("set %s", name) }
-func (f *fakeWatcher) SetSince(name string, s watch.Spec, since time.Time) {
+func (f *fakeWatcher) SetSince(name string, s watch.Spec, since time.Time, files uint64) {
 	f.spec = s
-	f.note("set %s again", name)
+	f.note("set %s again, of %d", name, files)
 }
 func (f *fakeWatcher) Remove(name string) { f.note("remove %s", name) }
 func (f *fakeWatcher) Pause(name string)  { f.note("pause %s", name) }

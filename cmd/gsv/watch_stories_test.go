@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -241,6 +242,23 @@ var watchStories = []struct {
 			err = ended(pid)
 		}
 		if err != nil {
+			y.t.Fatal(err)
+		}
+		y.want(0, ``, "wait", "mark", "--for", "ready") // by the next supervisor
+		y.expect(1)
+	}},
+	{"files are removed while there is no supervisor", func(y *yard) {
+		y.watch(yardRest, nil)
+		y.expect(0)
+		pid, err := y.supervisor()
+		if err == nil {
+			err = errors.Join(syscall.Kill(y.pid, syscall.SIGSTOP), syscall.Kill(pid, syscall.SIGKILL), ended(pid))
+		}
+		if err != nil {
+			y.t.Fatal(err)
+		}
+		y.sh(`rm -r site/lib`)
+		if err := syscall.Kill(y.pid, syscall.SIGCONT); err != nil {
 			y.t.Fatal(err)
 		}
 		y.want(0, ``, "wait", "mark", "--for", "ready") // by the next supervisor

@@ -75,6 +75,8 @@ func (s *service) absorb() {
 	}
 	kept, _, jobs := s.compare(since)
 	s.commit(kept, jobs, s.stampIs(), since)
+	files := s.fingerprint()
+	s.tell(func() bool { return true }, func() { s.w.options.Loaded(s.name, files) })
 }
 
 // commit has something count as loaded.

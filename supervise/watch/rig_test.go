@@ -19,15 +19,21 @@ type rig struct {
 
 	mu      sync.Mutex
 	waiting map[string]chan struct{} // closed when a service has nothing to do
+	loaded  map[string]uint64        // fingerprints
 }
 
 const quick = 100 * time.Millisecond // longer than anything here takes between two events of a deploy
 
 func newRig(t testing.TB) *rig {
-	r := &rig{TB: t, dir: t.TempDir(), told: make(chan string, 100), waiting: map[string]chan struct{}{}}
+	r := &rig{TB: t, dir: t.TempDir(), told: make(chan string, 100), waiting: map[string]chan struct{}{}, loaded: map[string]uint64{}}
 	w, err := New(Options{
 		Settled: func(name string, c Change) {
 			r.told <- fmt.Sprintf("%s: %d under %s, first %s", name, c.Files, r.rel(c.Under), c.First)
+		},
+		Loaded: func(name string, files uint64) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.loaded[name] = files
 		},
 		Stalled: func(name, what string) { r.told <- name + " stalled: " + strings.ReplaceAll(what, r.dir, "") },
 		Trouble: func(name, text string) { r.told <- name + " trouble: " + strings.ReplaceAll(text, r.dir, "") },

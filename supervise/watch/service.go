@@ -44,6 +44,7 @@ type service struct {
 	except map[string]bool
 	since  time.Time // what was there then is loaded, by the kernel's clock
 	anew   bool      // and something may have changed after it: see SetSince
+	were   uint64    // the fingerprint of what was loaded then; 0: not known
 	wakes  chan struct{}
 	left   chan struct{} // closed when it has given up its watches
 
@@ -270,6 +271,10 @@ func (s *service) begin() {
 			}
 		}
 	}
+	files := s.fingerprint()
+	if s.were != 0 && s.were != files && s.spec.Stamp == "" {
+		s.another()
+	}
 	s.jobs, s.stamp = w.jobs, s.stampIs()
 	s.lookAt = time.Now().Add(s.every)
 	s.stir(func(now time.Time) { // no event has been looked at yet
@@ -282,6 +287,7 @@ func (s *service) begin() {
 			s.state.touch(now, place{})
 		}
 	})
+	s.tell(func() bool { return true }, func() { s.w.options.Loaded(s.name, files) })
 	s.say()
 }
 

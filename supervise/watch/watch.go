@@ -64,6 +64,9 @@ type Options struct {
 	// no temporary file is under way, and contents differ from those that were
 	// loaded last. Nothing else happens for that service until something changes again.
 	Settled func(name string, c Change)
+	// Loaded tells, by a fingerprint that is never 0, which files and releases were
+	// loaded: when Set has begun and after each Loaded. SetSince takes it.
+	Loaded func(name string, files uint64)
 	// Stalled says, once for each deploy, what is still under way after MaxDelay.
 	Stalled func(name string, what string)
 	// Trouble says what is wrong with watching a service, and what is done instead

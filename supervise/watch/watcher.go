@@ -35,7 +35,7 @@ type Watcher struct {
 
 // New returns a Watcher that watches nothing yet.
 func New(o Options) (*Watcher, error) {
-	if o.Settled == nil || o.Stalled == nil || o.Trouble == nil {
+	if o.Settled == nil || o.Loaded == nil || o.Stalled == nil || o.Trouble == nil {
 		return nil, errors.New("cannot watch: a function of the options is missing")
 	}
 	w := &Watcher{options: o, seed: newSeed(), every: pollEvery, retry: retryAfter, names: namesMax, start: newInotify, network: networkOf, lane: make(chan struct{}, 1), services: map[string]*service{}}
@@ -45,14 +45,17 @@ func New(o Options) (*Watcher, error) {
 
 // Set watches for a service from now on. What is there now counts as loaded. If the
 // Spec is what it was, nothing happens; if it is another, a pause stays.
-func (w *Watcher) Set(name string, spec Spec) { w.set(name, spec, time.Time{}) }
+func (w *Watcher) Set(name string, spec Spec) { w.set(name, spec, time.Time{}, 0) }
 
 // SetSince is Set where the service has been watched before, by a Watcher that is
 // gone: what has changed since then, by the change times of files, is a deploy that
-// is under way. What has only been removed meanwhile is not seen.
-func (w *Watcher) SetSince(name string, spec Spec, since time.Time) { w.set(name, spec, since) }
+// is under way. What has only been removed meanwhile, and a link that was pointed
+// elsewhere, is seen if files is what Options.Loaded has told last; 0: it is not known.
+func (w *Watcher) SetSince(name string, spec Spec, since time.Time, files uint64) {
+	w.set(name, spec, since, files)
+}
 
-func (w *Watcher) set(name string, spec Spec, since time.Time) {
+func (w *Watcher) set(name string, spec Spec, since time.Time, files uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	old := w.services[name]
@@ -61,7 +64,7 @@ func (w *Watcher) set(name string, spec Spec, since time.Time) {
 	}
 	s := newService(w, name, spec)
 	if !since.IsZero() {
-		s.since, s.settled, s.anew = since, since, true
+		s.since, s.settled, s.anew, s.were = since, since, true, files
 	}
 	if old != nil {
 		s.state.paused, s.told = old.end()
