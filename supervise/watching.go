@@ -50,6 +50,18 @@ type watching struct {
 	stalled string // what was still under way after max-delay; "": nothing
 }
 
+// rests reports whether nothing is done about what settles, until somebody says so.
+func (w *watching) rests() bool { return w.paused != nil || w.stopped != "" }
+
+// watchedBy is the service of a name that the watcher tells of something; nil: it is
+// not watched any more.
+func (s *Supervisor) watchedBy(name string) *service {
+	if svc := s.services[name]; svc != nil && svc.watch != nil && svc.watch.set {
+		return svc
+	}
+	return nil
+}
+
 // attendWatch has watched what a service's code is loaded from, for as long as
 // the service is to run. It is called when anything of it may have changed, and
 // before a start. It reports whether what is there now counts as loaded by that.
@@ -96,7 +108,7 @@ func (s *Supervisor) attendWatch(svc *service) (fresh bool) {
 		s.watcher.Set(svc.name, spec)
 	}
 	switch {
-	case w.paused != nil || w.stopped != "":
+	case w.rests():
 		s.watcher.Pause(svc.name)
 	case was:
 		s.watcher.Resume(svc.name)
@@ -161,8 +173,8 @@ func watchReason(c watch.Change) string {
 
 // settled takes in that a deploy of a service has settled.
 func (s *Supervisor) settled(name string, c watch.Change) {
-	svc := s.services[name]
-	if svc == nil || svc.watch == nil || !svc.watch.set {
+	svc := s.watchedBy(name)
+	if svc == nil {
 		return
 	}
 	w := svc.watch
@@ -171,13 +183,19 @@ func (s *Supervisor) settled(name string, c watch.Change) {
 	s.takeSettled(svc)
 }
 
-// takeSettled does what is to be done about what has settled, unless something
-// that is about to begin may load it.
-func (s *Supervisor) takeSettled(svc *service) {
+// toTake reports whether something has settled about which something is to be done
+// now: nothing that is about to begin may load it.
+func (svc *service) toTake() bool {
 	w := svc.watch
-	if w == nil || w.held == nil || !w.set || w.paused != nil || w.stopped != "" || svc.loadsSoon() {
+	return w != nil && w.held != nil && w.set && !w.rests() && !svc.loadsSoon()
+}
+
+// takeSettled does what is to be done about what has settled, if it is time.
+func (s *Supervisor) takeSettled(svc *service) {
+	if !svc.toTake() {
 		return
 	}
+	w := svc.watch
 	c, table := *w.held, svc.def.Watch
 	w.held = nil
 	var own bool
@@ -190,7 +208,7 @@ func (s *Supervisor) takeSettled(svc *service) {
 
 // releaseSettled sees to what has settled when what might have loaded it has not.
 func (s *Supervisor) releaseSettled(svc *service) {
-	if w := svc.watch; w != nil && w.held != nil && w.set && w.paused == nil && w.stopped == "" && !svc.loadsSoon() {
+	if svc.toTake() {
 		s.due.add(now(), nil, func() { s.takeSettled(svc) }) // not now: a step is under way
 	}
 }
@@ -254,7 +272,7 @@ func (s *Supervisor) loads(svc *service) {
 
 // watchLoaded takes in what the watcher takes to be loaded.
 func (s *Supervisor) watchLoaded(name string, files uint64) {
-	if svc := s.services[name]; svc != nil && svc.watch != nil && svc.watch.set {
+	if svc := s.watchedBy(name); svc != nil {
 		svc.watch.files = files
 		s.mark(svc)
 	}
@@ -306,8 +324,8 @@ func (s *Supervisor) stopWatch(svc *service, c watch.Change) {
 
 // stalled takes in what is still under way after max-delay.
 func (s *Supervisor) stalled(name, what string) {
-	svc := s.services[name]
-	if svc == nil || svc.watch == nil || !svc.watch.set {
+	svc := s.watchedBy(name)
+	if svc == nil {
 		return
 	}
 	svc.watch.stalled = what
@@ -316,7 +334,7 @@ func (s *Supervisor) stalled(name, what string) {
 
 // watchTrouble takes in what is wrong with watching a service; "": nothing is, any more.
 func (s *Supervisor) watchTrouble(name, text string) {
-	if svc := s.services[name]; svc != nil && svc.watch != nil && svc.watch.set && svc.watch.trouble != text {
+	if svc := s.watchedBy(name); svc != nil && svc.watch.trouble != text {
 		s.tellTrouble(svc, text)
 	}
 }

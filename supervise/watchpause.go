@@ -107,7 +107,7 @@ func (s *Supervisor) acceptWatch(r status.Request) (status.Operation, error) {
 			s.watcher.Pause(svc.name)
 		}
 	case status.Resume:
-		op.Already = w.paused == nil && w.stopped == ""
+		op.Already = !w.rests()
 		s.resumeWatch(svc)
 	default:
 		return status.Operation{}, problem(400, 2, r.Service, "watch takes pause or resume, not "+r.Action)
