@@ -107,7 +107,7 @@ func undoSpill(path string) {
 	defer unix.Close(fd)
 	b, err := readAll(fd)
 	sp, ino, ok := parseSpill(b)
-	if err != nil || !ok || ino == 0 || !sp.whole() {
+	if err != nil || !ok || ino == 0 || len(sp.part) > 0 && !sp.whole() {
 		return
 	}
 	log, err := openOwnAs(unix.AT_FDCWD, sp.log, unix.O_RDWR, 0)
@@ -117,7 +117,18 @@ func undoSpill(path string) {
 	defer unix.Close(log)
 	var st unix.Stat_t
 	base := int64(binary.LittleEndian.Uint64(b))
-	if unix.Fstat(log, &st) == nil && st.Ino == ino && st.Size > base && unix.Ftruncate(log, base) != nil {
+	same := unix.Fstat(log, &st) == nil && st.Ino == ino
+	if len(sp.part) == 0 {
+		if same && st.Size == base { // it was not taken up
+			flags := b[16] &^ spillAfter
+			if flags&spillMid != 0 {
+				flags |= spillAfter
+			}
+			_, _ = pwrite(fd, []byte{flags}, 16)
+		}
+		return
+	}
+	if same && st.Size > base && unix.Ftruncate(log, base) != nil {
 		return
 	}
 	_, _ = pwrite(fd, make([]byte, 8), 8) // not again: others write there now
@@ -145,13 +156,22 @@ func (r *run) openSpill(dir, log string) *spill {
 			fd, err := open(unix.AT_FDCWD, path, unix.O_RDWR|unix.O_CREAT|unix.O_TRUNC|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 			if err == nil {
 				r.spill.fd, r.spill.path = fd, path
-				if _, err := pwrite(fd, []byte(log), spillHeader); err != nil {
+				// As a whole: of one without its length the path would be the part.
+				b := r.spill.empty()
+				if n, err := pwrite(fd, b, 0); n < len(b) || err != nil {
 					r.spill.fail()
 				}
 			}
 		}
 	}
 	return r.spill
+}
+
+// empty is what a spill is that has nothing in it.
+func (sp *spill) empty() []byte {
+	b := append(make([]byte, spillHeader), sp.log...)
+	binary.LittleEndian.PutUint16(b[18:], uint16(len(sp.log)))
+	return b
 }
 
 // close lets go of the spill; what is in it stays there.
@@ -217,9 +237,7 @@ func (sp *spill) become(rest []byte) {
 	if sp.fd < 0 {
 		return
 	}
-	b := make([]byte, spillHeader, sp.begin()+int64(len(rest)))
-	binary.LittleEndian.PutUint16(b[18:], uint16(len(sp.log)))
-	b = append(append(b, sp.log...), rest...)
+	b := append(sp.empty(), rest...)
 	fresh := sp.path + freshSuffix
 	fd, err := open(unix.AT_FDCWD, fresh, unix.O_RDWR|unix.O_CREAT|unix.O_TRUNC|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	if err == nil {

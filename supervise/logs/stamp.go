@@ -17,7 +17,6 @@ const stampExample = "2006-01-02T15:04:05.000Z "
 // stamp moves whole lines of a run to the end of the file, each with the time
 // before it. It returns how many bytes it has taken out of the pipe.
 func (f *File) stamp(r *run, s *scratch, now time.Time, end, limit int64) (int64, error) {
-	sp := r.openSpill(s.p.dir, f.Path())
 	if r.pending {
 		if err := f.finishPending(r, s, now, end); err != nil {
 			return 0, err
@@ -31,6 +30,7 @@ func (f *File) stamp(r *run, s *scratch, now time.Time, end, limit int64) (int64
 	if err != nil || len(b) == 0 {
 		return 0, err
 	}
+	sp := r.openSpill(s.p.dir, f.Path())
 	b = b[:min(int64(len(b)), limit)]
 	whole := bytes.LastIndexByte(b, '\n') + 1
 	if whole == 0 {
@@ -129,8 +129,8 @@ func stampedFit(sp *spill, b []byte, left int64) int {
 // full disk, has left nothing of it there.
 func (f *File) finishPending(r *run, s *scratch, now time.Time, end int64) error {
 	sp := r.spill
-	sp.note(end, f.at.ino, false)
 	whole := bytes.LastIndexByte(sp.part, '\n') + 1
+	sp.note(end, f.at.ino, whole == 0)
 	if whole == 0 {
 		whole = len(sp.part)
 	}

@@ -101,6 +101,82 @@ func TestSpillTakenUp(t *testing.T) {
 	}
 }
 
+// A Pump that died when it had made the spill of a run, and taken nothing up, leaves
+// nothing to the next one.
+func TestSpillJustMade(t *testing.T) {
+	r := newRig(t)
+	dead := run{key: Key{Name: "web", Gen: 1}}
+	dead.openSpill(r.parts, filepath.Join(r.logs, "web.log")).close()
+	next := run{key: dead.key}
+	next.takeUp(r.parts)
+	if next.spill == nil || len(next.spill.part) > 0 || next.pending {
+		t.Errorf("%+v", next.spill)
+	}
+	next.spill.close()
+}
+
+// A line that was too long to wait for its end has one time, whenever the Pump dies
+// that writes it.
+func TestLongLineKilled(t *testing.T) {
+	begin := time.Now().UTC().Format(StampLayout) + " "
+	long := strings.Repeat("x", maxLine)
+	for _, tt := range []struct {
+		name, log, part string
+		mid, after      bool
+		rest, want      string
+	}{
+		{"before its begin was taken up", "", "", false, true, long + "y\n", long + "y\n"},
+		{"before its end was taken up", begin + long, "", true, false, "y\n", long + "y\n"},
+		{"before its middle was taken up", begin + long, "", true, true, "y\n", long + "y\n"},
+		{"when its begin was written", begin + long, "", false, true, "y\n", long + "y\n"},
+		{"before its begin was written", "", long, false, true, "y\n", long + "y\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t)
+			file := NewFile(r.logs, "web")
+			key := Key{Name: "web", Gen: 1}
+			if err := os.WriteFile(file.Path(), []byte(tt.log), 0o640); err != nil {
+				t.Fatal(err)
+			}
+			var st unix.Stat_t
+			if err := unix.Stat(file.Path(), &st); err != nil {
+				t.Fatal(err)
+			}
+			base := int64(len(tt.log))
+			if tt.log != "" && !tt.mid { // it was written after that
+				base = 0
+			}
+			dead := run{key: key}
+			sp := dead.openSpill(r.parts, file.Path())
+			sp.mid = tt.mid
+			sp.note(base, st.Ino, tt.after)
+			if _, err := pwrite(sp.fd, []byte(tt.part), sp.begin()); err != nil {
+				t.Fatal(err)
+			}
+			sp.close()
+			child, reader := r.make(key)
+			add := func() {
+				r.Pump.Close()
+				r = r.again()
+				file = NewFile(r.logs, "web")
+				file.Set(Policy{Timestamp: true})
+				if err := r.Add(key, reader, file); err != nil {
+					t.Fatal(err)
+				}
+			}
+			add()
+			r.sync(key)
+			add() // that one dies too, when what was left is written
+			r.write(child, tt.rest)
+			child.Close()
+			<-r.drained
+			if got := unstamped(t, whole(t, file)); got != tt.want {
+				t.Errorf("%d bytes, ending with %q", len(got), got[max(0, len(got)-100):])
+			}
+		})
+	}
+}
+
 // FuzzStamps: however lines come, taking the times off gives them back.
 func FuzzStamps(f *testing.F) {
 	f.Add([]byte("one\ntwo"), uint8(3))
