@@ -202,6 +202,18 @@ func (sp *spill) note(base int64, ino uint64, after bool) {
 	}
 }
 
+// complete writes the end of the part, which has only just got one: so it is known
+// to be what is written to the log next.
+func (sp *spill) complete(base int64, ino uint64) {
+	sp.note(base, ino, false)
+	last := len(sp.part) - 1
+	if sp.fd >= 0 {
+		if n, err := pwrite(sp.fd, sp.part[last:], sp.begin()+int64(last)); n == 0 || err != nil {
+			sp.fail()
+		}
+	}
+}
+
 // fail does without a file, where there is no room for it: the dead may double lines.
 func (sp *spill) fail() {
 	sp.close()

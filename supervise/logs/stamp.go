@@ -211,19 +211,21 @@ func (f *File) finish(r *run, s *scratch) {
 		return
 	}
 	if len(sp.part) > 0 || sp.mid {
-		if end, err := f.end(s); err != nil {
+		now := time.Now()
+		end, err := f.end(s)
+		if err == nil {
+			sp.part = append(sp.part, '\n')
+			if n := len(sp.part); n > 1 && sp.part[n-2] == '\n' {
+				sp.part = sp.part[:n-1]
+			}
+			end, _, err = f.stampedRoom(r, s, now, end, nil)
+		}
+		if err == nil {
+			sp.complete(end, f.at.ino)
+			err = f.putPart(r, s, now, end)
+		}
+		if err != nil {
 			f.lose(s, int64(len(sp.part)), err)
-		} else {
-			if len(sp.part) == 0 || sp.part[len(sp.part)-1] != '\n' {
-				sp.part = append(sp.part, '\n')
-			}
-			now := time.Now()
-			if end, _, err = f.stampedRoom(r, s, now, end, nil); err == nil {
-				err = f.putPart(r, s, now, end)
-			}
-			if err != nil {
-				f.lose(s, int64(len(sp.part)), err)
-			}
 		}
 	}
 	sp.close()

@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -174,6 +175,41 @@ func TestLongLineKilled(t *testing.T) {
 				t.Errorf("%d bytes, ending with %q", len(got), got[max(0, len(got)-100):])
 			}
 		})
+	}
+}
+
+// The last line of a run, which gets its end from the Pump, is written as others are:
+// a Pump that dies then has it in the spill, with the place where it went.
+func TestLastLineIsNoted(t *testing.T) {
+	r := newRig(t)
+	file := NewFile(r.logs, "web")
+	file.Set(Policy{Timestamp: true})
+	key, beside := Key{Name: "web", Gen: 1}, Key{Name: "web", Gen: 2}
+	child, other := r.run(key, file), r.run(beside, file)
+	r.write(child, "two")
+	r.sync(key)
+	r.write(other, "one\n")
+	r.sync(beside)
+	spill, err := os.Open(filepath.Join(r.parts, "web.1.spill"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer spill.Close()
+	var before unix.Stat_t
+	if err := unix.Stat(file.Path(), &before); err != nil {
+		t.Fatal(err)
+	}
+	child.Close()
+	<-r.drained
+	var b [spillHeader]byte
+	if _, err := spill.ReadAt(b[:], 0); err != nil {
+		t.Fatal(err)
+	}
+	if base, ino := binary.LittleEndian.Uint64(b[:]), binary.LittleEndian.Uint64(b[8:]); base != uint64(before.Size) || ino != before.Ino {
+		t.Errorf("at %d of %d, want %d of %d", base, ino, before.Size, before.Ino)
+	}
+	if got := unstamped(t, whole(t, file)); got != "one\ntwo\n" {
+		t.Errorf("%q", got)
 	}
 }
 
