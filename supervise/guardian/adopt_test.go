@@ -124,3 +124,56 @@ func sceneAdoptOwn(s *scene) {
 		}
 	}
 }
+
+// What is kept for one that was adopted outlives it, and supervisors.
+func TestAdoptKept(t *testing.T) {
+	cmd := exec.Command("sleep", "1000")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}()
+	start, err := procfs.StartTime(cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := play(t, []string{"TEST_AGAIN=1ms"}, "adoptkept", strconv.Itoa(cmd.Process.Pid), strconv.FormatUint(start, 10))
+	_ = cmd.Wait()
+	s.end(0)
+}
+
+func sceneAdoptKept(s *scene) {
+	pid, _ := strconv.Atoi(s.args[0])
+	start, _ := strconv.ParseUint(s.args[1], 10, 64)
+	switch s.deaths {
+	case 0:
+		s.Adopt("web", 1, pid, start)
+		want[Started](s)
+		fds := openFiles(s)
+		s.Keep("web", 1, full(s, "ab"))
+		s.Keep("web", 1, full(s, "c")) // and nothing happens
+		s.Keep("web", 2, full(s, "d"))
+		s.Signal(0, "web", 1, unix.SIGKILL, true)
+		want[Ended](s)
+		s.Ack("web", 1)
+		s.flush()
+		if n := openFiles(s); n != fds+1 { // without the pidfd
+			s.fail("%d files open, %d before two were kept", n, fds)
+		}
+	case 1:
+		if len(s.list) != 1 || len(s.list[0].Held) != 2 || !s.list[0].Ended {
+			s.fail("%+v, want one with two files", s.list)
+		}
+		s.Release("web", 1)
+		s.flush()
+	case 2:
+		if len(s.list) != 0 {
+			s.fail("%+v", s.list)
+		}
+		s.Exit(0)
+	}
+	s.die()
+}

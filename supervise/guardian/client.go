@@ -199,6 +199,12 @@ func (c *Client) Adopt(key string, n uint64, pid int, startTime uint64) {
 	c.post(&packet{message: message{kind: kindAdopt, key: key, n: n, pid: int32(pid), num: startTime}})
 }
 
+// Keep has the guardian hold files for a run until Release, as Start's keep is held: for one that was adopted. Of a run that has some it
+// changes nothing, nor does it of one that the guardian does not know.
+func (c *Client) Keep(key string, n uint64, keep []File) {
+	c.post(&packet{message: message{kind: kindKeep, key: key, n: n}, keep: keep})
+}
+
 // Exit ends gsv: the guardian ends with status as soon as this process has. Exit returns when that, and all before it, has been sent.
 // Nothing may be asked of the guardian afterwards. It is to be called once.
 func (c *Client) Exit(status int) {
@@ -323,7 +329,7 @@ func (c *Client) send() {
 	}
 }
 
-// deliver sends a packet. A start that cannot be sent has failed, and only that, and an armed one is dropped; any other loss makes an error,
+// deliver sends a packet. A start that cannot be sent has failed, and only that, an armed one is dropped, and what cannot be kept is not; any other loss makes an error,
 // as the guardian and the supervisor would no longer agree.
 func (c *Client) deliver(p *packet) error {
 	defer p.close()
@@ -344,7 +350,7 @@ func (c *Client) deliver(p *packet) error {
 	if p.kind == kindHold || !errors.As(err, &errno) || errno == syscall.EPIPE || errno == syscall.ECONNRESET {
 		return err
 	}
-	if p.kind == kindArm {
+	if p.kind == kindArm || p.kind == kindKeep {
 		return nil
 	}
 	c.answered(run{p.key, p.n})

@@ -66,6 +66,15 @@ func (g *guardian) hold(q request) {
 	closeAll(q.files[1:])
 }
 
+// keep holds the files of q for c, as if c had been started with them.
+func (g *guardian) keep(c *child, q request) {
+	if c == nil || len(c.held) > 0 || q.lost {
+		closeAll(q.files)
+		return
+	}
+	c.held = q.files
+}
+
 func (g *guardian) unhold(name string) {
 	if fd, ok := g.holds[name]; ok {
 		_ = unix.Close(fd)

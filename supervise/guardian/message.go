@@ -8,7 +8,7 @@ import (
 	"gsv/supervise/spawn"
 )
 
-// A kind says what a message means. From the supervisor: hello start arm disarm signal ack release adopt running serving exit hold unhold.
+// A kind says what a message means. From the supervisor: hello start arm disarm signal ack release adopt running serving exit hold unhold keep.
 // From the guardian: hello started ended empty signalled told held process listed.
 type kind uint8
 
@@ -26,6 +26,7 @@ const (
 	kindExit                      // status
 	kindHold                      // key(name) files(1, or 0 if there is none)
 	kindUnhold                    // key(name)
+	kindKeep                      // key n files(held)
 	kindStarted                   // key n pid start
 	kindEnded                     // key n pid status failure at, flagLeft, flagUnknown, flagNext
 	kindEmpty                     // key n
@@ -53,7 +54,7 @@ const (
 func (k kind) starts() bool { return k == kindStart || k == kindArm }
 
 // carries reports whether files belong to such a message.
-func (k kind) carries() bool { return k.starts() || k == kindHold }
+func (k kind) carries() bool { return k.starts() || k == kindHold || k == kindKeep }
 
 // A message is one packet, in either direction: a header that is the same for all, the key, and the body. Integers are little-endian.
 type message struct {

@@ -23,6 +23,7 @@ var messages = []message{
 	{kind: kindStart, files: 2, split: 1, status: 2, body: []byte{0, 2, 's'}},
 	{kind: kindHold, files: 1, key: "web 127.0.0.1:80"},
 	{kind: kindUnhold},
+	{kind: kindKeep, files: 2, key: "web", n: 7},
 	{kind: kindHeld, files: 1, key: "\x00\xff"},
 	{kind: kindEnded, flags: flagNext | flagLeft | flagUnknown, pid: -1, num: 5, at: -6, status: 0xffffffff, failure: spawn.Failure{Step: spawn.StepExec, Errno: 65535}, key: strings.Repeat("k", maxKey)},
 }

@@ -45,6 +45,8 @@ func (g *guardian) obey(q request) {
 			c.held = nil
 			g.forget(c)
 		}
+	case kindKeep:
+		g.keep(c, q)
 	case kindHold:
 		g.hold(q)
 	case kindUnhold:

@@ -11,11 +11,11 @@ import (
 type packet struct {
 	message
 	spec        []byte // of a start or arm
-	files, keep []File // of a hold: keep, one
+	files, keep []File // of a hold: keep, one; of a keep: keep
 	last        bool   // the sender ends after it
 }
 
-// seal completes the message of a start, arm or hold and returns the files to send with it.
+// seal completes the message of a start, arm, keep or hold and returns the files to send with it.
 func (p *packet) seal() ([]int, error) {
 	if p.kind == kindHold {
 		return p.sealHold(), nil
@@ -65,18 +65,20 @@ func (p *packet) sealHold() []int {
 	return []int{fd}
 }
 
-// own makes the file of a hold the packet's own, as it is not sent at once. If there is no descriptor for that, it is sent if it is
-// still open then.
+// own makes the files of a hold or keep the packet's own, as it is not sent at once. One for which there is no descriptor is sent if
+// it is still open then.
 func (p *packet) own() {
-	if p.kind != kindHold {
+	if p.kind != kindHold && p.kind != kindKeep {
 		return
 	}
-	fd, err := number(p.keep[0].File)
-	if err != nil {
-		return
-	}
-	if fd, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0); err == nil {
-		p.keep[0] = File{File: unpolled(fd, p.key)}
+	for i, f := range p.keep {
+		fd, err := number(f.File)
+		if err != nil || !f.Shared {
+			continue
+		}
+		if fd, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0); err == nil {
+			p.keep[i] = File{File: unpolled(fd, p.key)}
+		}
 	}
 }
 

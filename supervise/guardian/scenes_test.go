@@ -18,7 +18,7 @@ var scenes = map[string]func(*scene){
 	"status": sceneStatus, "deaths": sceneDeaths, "left": sceneLeft, "aside": sceneAside, "told": sceneTold, "mute": sceneMute,
 	"crowd": sceneCrowd, "hold": sceneHold, "garbage": sceneGarbage, "noexit": sceneNoExit, "second": sceneSecond, "inherit": sceneInherit,
 	"files": sceneFiles, "fast": sceneFast, "forward": sceneForward,
-	"adopt": sceneAdopt, "adoptown": sceneAdoptOwn, "adoptunreaped": sceneAdoptUnreaped, "storm": sceneStorm, "orphans": sceneOrphans,
+	"adopt": sceneAdopt, "adoptown": sceneAdoptOwn, "adoptunreaped": sceneAdoptUnreaped, "adoptkept": sceneAdoptKept, "storm": sceneStorm, "orphans": sceneOrphans,
 	"armed": sceneArmed, "armedcrowd": sceneArmedCrowd, "armedfiles": sceneArmedFiles, "armedalone": sceneArmedAlone,
 	"armedexit": sceneArmedExit, "armedterm": sceneArmedTerm, "armedstorm": sceneArmedStorm, "armedkill": sceneArmedKill,
 	"holes": sceneHoles, "holds": sceneHolds, "group": sceneGroup, "groupkill": sceneGroupKill,
