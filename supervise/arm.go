@@ -10,6 +10,7 @@ import (
 	"gsv/supervise/definition"
 	"gsv/supervise/guardian"
 	"gsv/supervise/lifecycle"
+	"gsv/supervise/logs"
 )
 
 // What follows the end of a run that was healthy is known before: the next
@@ -23,6 +24,7 @@ import (
 type spare struct {
 	gen           int
 	child, reader int
+	pipe          uint64 // its inode
 }
 
 // armable reports whether the end of the service's run will be answered by a
@@ -86,7 +88,7 @@ func (s *Supervisor) disarm(svc *service) {
 }
 
 func newSpare(gen int, child, reader *os.File) *spare {
-	sp := &spare{gen, -1, -1}
+	sp := &spare{gen, -1, -1, logs.Inode(child)}
 	for to, f := range map[*int]*os.File{&sp.child: child, &sp.reader: reader} {
 		raw, err := f.SyscallConn()
 		if err != nil {
@@ -133,6 +135,9 @@ func (s *Supervisor) startedAhead(svc *service, gen int) bool {
 	}
 	svc.ahead = 0
 	svc.runs[gen].launched = true
+	if svc.spare != nil {
+		svc.runs[gen].pipe = svc.spare.pipe
+	}
 	s.noteOrigin(svc, svc.runs[gen])
 	svc.dropSpare()
 	s.watchReady(svc, gen, false)

@@ -73,6 +73,7 @@ func (s *Supervisor) begin() error {
 		}
 		s.resume(records, found, false)
 	case a.BootID == s.bootID:
+		s.adoptUnborn(records, found)
 		s.resume(records, found, true)
 	default: // of another boot of the machine
 		if err := s.store.replace(nil); err != nil {
@@ -103,13 +104,6 @@ func (s *Supervisor) begin() error {
 		s.stopAll()
 	}
 	return nil
-}
-
-// findings are the runs that the guardian knows.
-type findings struct {
-	processes []guardian.Process
-	ended     []guardian.Ended // ends that nobody has acknowledged
-	taken     []string         // services that have been brought together with theirs
 }
 
 // untold reads the ends that were never acknowledged: the guardian tells them

@@ -202,6 +202,10 @@ func (s *Supervisor) output(svc *service, gen, uid int) (files, keep []guardian.
 		if child, reader, err = s.pipe(key, uid, svc.out); err != nil {
 			return nil, nil, err
 		}
+		s.willBear(key, child)
+	}
+	if r != nil {
+		r.pipe = logs.Inode(child)
 	}
 	if !d.Log.Separate {
 		return []guardian.File{null, {File: child}, {File: child, Shared: true}}, []guardian.File{{File: reader}}, nil

@@ -64,6 +64,7 @@ type service struct {
 type run struct {
 	def      *definition.Definition // by which it was started
 	private  string                 // "HOST:PORT" of its private socket; "": it has none
+	pipe     uint64                 // the inode of its output; 0: not known
 	n        uint64                 // by which the guardian knows its main process: its gen, as a rule
 	born     int                    // GSV_GENERATION of its processes: its gen, or that of the run that it is the successor of
 	pid      int

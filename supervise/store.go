@@ -36,6 +36,7 @@ type store struct {
 	base    int64      // of file when it was last written anew
 	line    []byte     // used again and again
 	dirty   []*service // whose records are old
+	pipes   unborn     // that open has found
 	flushAt time.Time  // when they are written; zero: none is
 	whole   bool       // every service has been written once
 }
@@ -76,6 +77,7 @@ type record struct {
 	Overflowed int64              `json:"overflowed,omitempty"` // see service
 	Operations []status.Operation `json:"operations,omitempty"`
 	Watch      *watchRecord       `json:"watch,omitempty"`
+	Pipes      map[int]uint64     `json:"pipes,omitempty"` // see unborn
 }
 
 type source struct {
@@ -95,10 +97,13 @@ type runRecord struct {
 	Forked  bool   `json:"forked,omitempty"` // see run
 }
 
-// entry is a line of the file of records.
+// entry is a line of the file of records: a record, or a pipe that was made for a
+// start that may follow.
 type entry struct {
 	Name   string  `json:"name"`
 	Record *record `json:"record,omitempty"` // nil: the service is gone
+	Gen    int     `json:"gen,omitempty"`
+	Pipe   uint64  `json:"pipe,omitempty"` // its inode; 0: it is a record
 }
 
 func (st *store) recordsFile() string { return filepath.Join(st.dir, "state", "records") }
@@ -120,6 +125,7 @@ func (st *store) open() (map[string]record, error) {
 	text = text[:bytes.LastIndexByte(text, '\n')+1]
 	st.file, st.size, st.base = file, int64(len(text)), int64(len(text))
 	records := map[string]record{}
+	st.pipes = unborn{}
 	var bad error
 	for line := range bytes.Lines(text) {
 		var e entry
@@ -127,18 +133,24 @@ func (st *store) open() (map[string]record, error) {
 			bad = fmt.Errorf("cannot read state: %w", err)
 			continue
 		}
-		if e.Record == nil {
+		switch {
+		case e.Pipe != 0:
+			st.pipes.add(e.Name, e.Gen, e.Pipe)
+		case e.Record == nil:
 			delete(records, e.Name)
-		} else {
-			records[e.Name] = *e.Record
+			delete(st.pipes, e.Name)
+		default:
+			records[e.Name], st.pipes[e.Name] = *e.Record, e.Record.Pipes
 		}
 	}
 	return records, bad
 }
 
 // put appends a record; nil says that the service is gone.
-func (st *store) put(name string, r *record) error {
-	text, err := json.Marshal(entry{name, r})
+func (st *store) put(name string, r *record) error { return st.append(entry{Name: name, Record: r}) }
+
+func (st *store) append(e entry) error {
+	text, err := json.Marshal(e)
 	if err != nil {
 		return fmt.Errorf("cannot keep state: %w", err)
 	}
@@ -160,7 +172,7 @@ func (st *store) old() bool { return st.size > compactMin && st.size > 4*st.base
 func (st *store) replace(records map[string]record) error {
 	var text []byte
 	for name, r := range records {
-		line, err := json.Marshal(entry{name, &r})
+		line, err := json.Marshal(entry{Name: name, Record: &r})
 		if err != nil {
 			return fmt.Errorf("cannot keep state: %w", err)
 		}
@@ -343,6 +355,7 @@ func (s *Supervisor) recordOf(svc *service) record {
 		}
 		r.Sockets[address] = sock.Inode()
 	}
+	r.Pipes = svc.unborn()
 	r.Operations = s.ops.of(svc)
 	r.Watch = svc.watch.record()
 	return r
