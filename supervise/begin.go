@@ -3,6 +3,7 @@ package supervise
 import (
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -62,7 +63,7 @@ func (s *Supervisor) begin() error {
 	ended, backlog := s.untold(processes)
 	hello := s.guardian.Hello()
 	again := a.BootID == s.bootID && a.GuardianPid == hello.Pid && a.GuardianStart == hello.StartTime
-	found := &findings{processes: processes, ended: ended}
+	found := &findings{processes: processes, ended: ended, left: logs.Left(s.partsDir()), salvaged: map[logs.Key]bool{}}
 	s.restoreSettings(a)
 	switch {
 	case again:
@@ -80,7 +81,6 @@ func (s *Supervisor) begin() error {
 			return err
 		}
 	}
-	aside := s.setAside()
 	if !again || !a.Whole {
 		if !again || a.Settings == nil { // else it was read when gsv was started
 			s.readSettings()
@@ -93,7 +93,7 @@ func (s *Supervisor) begin() error {
 	}
 	s.endUnknown(found)
 	s.dropHeld()
-	s.tidy(aside)
+	s.tidy(found)
 	for _, ev := range backlog {
 		s.heard(ev)
 	}
@@ -190,7 +190,8 @@ func (s *Supervisor) parse(name string, src *source) *definition.Definition {
 // adopt has the guardian watch the main processes that it did not start: those
 // of an earlier guardian, and those that it was to watch when a supervisor died.
 func (s *Supervisor) adopt(svc *service, rec record, found *findings, newGuardian bool) {
-	for gen, r := range rec.Runs {
+	for _, gen := range slices.Sorted(maps.Keys(rec.Runs)) {
+		r := rec.Runs[gen]
 		if newGuardian {
 			if stray, ok := findStray(rec, gen); ok {
 				r, rec.Runs[gen] = stray, stray
@@ -219,11 +220,9 @@ func (s *Supervisor) reunite(svc *service, known map[int]runRecord, found *findi
 	var runs []lifecycle.Found
 	var resumed []guardian.Ended
 	former := formerHeld(svc, known, found)
-	for _, p := range found.processes {
-		if p.Key != svc.name {
-			continue
-		}
+	for _, p := range found.of(svc.name) {
 		gen, rec := genOfN(p.N), known[genOfN(p.N)]
+		runs = append(runs, s.salvage(svc, found, gen)...)
 		if p.N != rec.number(gen) { // a main process that was followed by another in its run
 			s.guardian.Ack(p.Key, p.N)
 			continue
@@ -266,6 +265,7 @@ func (s *Supervisor) reunite(svc *service, known map[int]runRecord, found *findi
 			runs = append(runs, f)
 		}
 	}
+	runs = append(runs, s.salvage(svc, found, math.MaxInt)...)
 	slices.SortFunc(runs, func(a, b lifecycle.Found) int { return a.Gen - b.Gen })
 	before := svc.state
 	state, effects := lifecycle.Recover(svc.policy, svc.state, now(), runs)
@@ -323,7 +323,12 @@ func (s *Supervisor) boot(found *findings) error {
 			}
 			s.regain(svc, record{})
 			s.reunite(svc, nil, found)
-		} else if svc.def.Autostart && s.end == nil {
+			continue
+		}
+		for _, gone := range s.salvage(svc, found, math.MaxInt) {
+			svc.state = lifecycle.Skip(svc.state, gone.Gen)
+		}
+		if svc.def.Autostart && s.end == nil {
 			s.step(svc, lifecycle.Command{Verb: lifecycle.DoStart})
 		}
 	}
@@ -353,42 +358,5 @@ func (s *Supervisor) endUnknown(found *findings) {
 		for _, f := range p.Held {
 			f.Close()
 		}
-	}
-}
-
-// setAside looks for what an earlier log pump left on disk of runs that are gone.
-func (s *Supervisor) setAside() []logs.Key {
-	return logs.SetAside(s.partsDir(), func(key logs.Key) bool {
-		svc := s.services[key.Name]
-		return svc == nil || svc.runs[key.Gen] == nil
-	})
-}
-
-func (s *Supervisor) partsDir() string { return filepath.Join(s.opts.RunDir, "log") }
-
-// tidy writes what was set aside, and removes what an earlier log pump left of
-// services that nobody knows.
-func (s *Supervisor) tidy(aside []logs.Key) {
-	salvaged := map[logs.Key]bool{}
-	for _, key := range aside {
-		svc := s.services[key.Name]
-		if svc == nil || salvaged[key] {
-			continue
-		}
-		sink := svc.out
-		if key.Err && svc.err != nil {
-			sink = svc.err
-		}
-		if err := s.pump.Salvage(key, sink); err != nil {
-			s.say(err.Error())
-		}
-		salvaged[key] = true // soon
-	}
-	err := logs.Tidy(s.partsDir(), func(key logs.Key) bool {
-		svc := s.services[key.Name]
-		return svc != nil && svc.runs[key.Gen] != nil || salvaged[key]
-	})
-	if err != nil {
-		s.say(err.Error())
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"gsv/supervise/guardian"
+	"gsv/supervise/logs"
 )
 
 // findings are the runs that the guardian knows.
@@ -11,6 +12,16 @@ type findings struct {
 	processes []guardian.Process
 	ended     []guardian.Ended // ends that nobody has acknowledged
 	taken     []string         // services that have been brought together with theirs
+	left      []logs.Key       // runs of whose output an earlier log pump left something on disk
+	salvaged  map[logs.Key]bool
+}
+
+// of are those of a service, in their order, for the last words of one come before
+// the first words of the next.
+func (f *findings) of(name string) []guardian.Process {
+	list := slices.DeleteFunc(slices.Clone(f.processes), func(p guardian.Process) bool { return p.Key != name })
+	slices.SortStableFunc(list, func(a, b guardian.Process) int { return genOfN(a.N) - genOfN(b.N) })
+	return list
 }
 
 // has reports whether the guardian knows a run, or will.

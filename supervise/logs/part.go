@@ -1,11 +1,13 @@
 package logs
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,32 +27,24 @@ func partPath(dir string, key Key) string {
 	return filepath.Join(dir, key.String()+partSuffix)
 }
 
-// SetAside gives what is in dir, the Options.Dir of Pumps, of runs that are gone to
-// run 0 of their services, which none is: a run that is started next may have the
-// number of one whose record was lost. It returns for which services Salvage finds
-// something. gone says of which runs nobody will read the pipe.
-func SetAside(dir string, gone func(Key) bool) (found []Key) {
+// Left returns of which runs there is something in dir, the Options.Dir of Pumps,
+// that an earlier Pump has not written to their logs, sorted by their names and
+// numbers. Each of them has been there, whatever else is known of it.
+func Left(dir string) (keys []Key) {
 	entries, _ := os.ReadDir(dir) // that it is missing is told by Tidy
 	for _, e := range entries {
-		key, ok := parsePart(e.Name())
-		if !ok || strings.HasSuffix(e.Name(), seenSuffix) || !gone(key) {
-			continue
+		if key, ok := parsePart(e.Name()); ok && !strings.HasSuffix(e.Name(), seenSuffix) {
+			keys = append(keys, key)
 		}
-		aside := Key{Name: key.Name, Err: key.Err}
-		name := aside.String() + filepath.Ext(e.Name())
-		if name != e.Name() {
-			// In place of none: the other one is as good.
-			if err := unix.Renameat2(unix.AT_FDCWD, filepath.Join(dir, e.Name()), unix.AT_FDCWD, filepath.Join(dir, name), unix.RENAME_NOREPLACE); err != nil {
-				continue
-			}
-		}
-		found = append(found, aside)
 	}
-	return found
+	slices.SortFunc(keys, func(a, b Key) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), a.Gen-b.Gen, strings.Compare(a.String(), b.String()))
+	})
+	return slices.Compact(keys)
 }
 
 // Salvage moves to sink what an earlier Pump has left of a run whose pipe is gone,
-// such as SetAside has found. Drained follows, also where there is nothing.
+// such as Left finds. Drained follows, also where there is nothing.
 func (p *Pump) Salvage(key Key, sink Sink) error {
 	var ends [2]int
 	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
