@@ -63,7 +63,7 @@ func (s *Supervisor) begin() error {
 	ended, backlog := s.untold(processes)
 	hello := s.guardian.Hello()
 	again := a.BootID == s.bootID && a.GuardianPid == hello.Pid && a.GuardianStart == hello.StartTime
-	found := &findings{processes: processes, ended: ended, left: logs.Left(s.partsDir()), salvaged: map[logs.Key]bool{}}
+	found := &findings{processes: processes, ended: ended, left: logs.Left(s.partsDir()), salvaged: map[logs.Key]bool{}, orphaned: map[logs.Key][]procfs.Proc{}}
 	s.restoreSettings(a)
 	switch {
 	case again:
@@ -198,7 +198,13 @@ func (s *Supervisor) adopt(svc *service, rec record, found *findings, newGuardia
 			}
 		}
 		live := slices.ContainsFunc(rec.State.Runs, func(run lifecycle.Run) bool { return run.Gen == gen && run.Exit == nil })
-		if start, err := procfs.StartTime(r.Pid); !live || r.Pid == 0 || err != nil || start != r.Start {
+		if !live || r.Pid == 0 {
+			continue
+		}
+		if start, err := procfs.StartTime(r.Pid); err != nil || start != r.Start {
+			if newGuardian && svc.def != nil {
+				s.adoptLeft(svc, gen, r, found)
+			}
 			continue
 		}
 		n := r.number(gen)
@@ -279,6 +285,9 @@ func (s *Supervisor) reunite(svc *service, known map[int]runRecord, found *findi
 	s.watchAgain(svc)
 	s.wakeLeaving(svc)
 	for gen := range svc.runs {
+		if left := found.orphaned[logs.Key{Name: svc.name, Gen: gen}]; len(left) > 0 {
+			s.endLeft(svc, gen, fmt.Sprintf("run %d left %d processes behind, which are being ended: %s", gen, len(left), list(left)), left)
+		}
 		s.bury(svc, gen)
 	}
 }

@@ -140,11 +140,15 @@ func without(procs []procfs.Proc, broods []brood) []procfs.Proc {
 // endEscaped ends what escaped from run gen: TERM, then KILL. When it is gone
 // the run is over.
 func (s *Supervisor) endEscaped(svc *service, gen int, escaped []procfs.Proc) {
-	text := fmt.Sprintf("run %d has processes in sessions of their own, which are being ended: %s", gen, list(escaped))
+	s.endLeft(svc, gen, fmt.Sprintf("run %d has processes in sessions of their own, which are being ended: %s", gen, list(escaped)), escaped)
+}
+
+// endLeft ends processes of run gen that the guardian cannot signal as a group.
+func (s *Supervisor) endLeft(svc *service, gen int, text string, left []procfs.Proc) {
 	s.event(eventOf(svc.name, "exit", text))
 	s.say(svc.name + ": " + text)
 	go func() {
-		endAll(escaped)
+		endAll(left)
 		s.report(func() {
 			s.step(svc, lifecycle.Empty{Gen: gen, Jitter: jitter()})
 			s.bury(svc, gen)

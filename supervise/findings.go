@@ -5,6 +5,7 @@ import (
 
 	"gsv/supervise/guardian"
 	"gsv/supervise/logs"
+	"gsv/supervise/procfs"
 )
 
 // findings are the runs that the guardian knows.
@@ -14,6 +15,7 @@ type findings struct {
 	taken     []string         // services that have been brought together with theirs
 	left      []logs.Key       // runs of whose output an earlier log pump left something on disk
 	salvaged  map[logs.Key]bool
+	orphaned  map[logs.Key][]procfs.Proc // what runs have left behind that ended unseen
 }
 
 // of are those of a service, in their order, for the last words of one come before

@@ -23,7 +23,10 @@ func (s *Supervisor) listen(svc *service, p guardian.Process) {
 		outputs = 2
 	}
 	if len(held) == 0 && !p.Ended && svc.name != s.opts.Direct {
-		held, err = regain(p.Pid, outputs)
+		if held, err = regain(p.Pid, outputs); held[0] == nil {
+			held, err = regainLeft(svc.name, key.Gen, r, p.Pid, held, err)
+		}
+		s.keepRegained(svc, p, held)
 	}
 	s.readyHeld(svc, key.Gen, held[min(outputs, len(held)):]) // before a line of it is read
 	r.drained = true
@@ -46,7 +49,23 @@ func (s *Supervisor) listen(svc *service, p guardian.Process) {
 		s.say(svc.name + ": its output is not read any more: " + err.Error())
 	}
 	for _, f := range held {
-		f.Close()
+		f.Close() // also of nil
+	}
+}
+
+// keepRegained has the guardian hold the outputs of a process that it did not
+// start, as it does those of others: else what is in them is lost when the process
+// ends while there is no supervisor.
+func (s *Supervisor) keepRegained(svc *service, p guardian.Process, held []*os.File) {
+	var keep []guardian.File
+	for _, f := range held {
+		if f == nil { // their order says what they are
+			break
+		}
+		keep = append(keep, guardian.File{File: f, Shared: true})
+	}
+	if len(keep) > 0 {
+		s.guardian.Keep(svc.name, p.N, keep)
 	}
 }
 
@@ -70,24 +89,33 @@ func (s *Supervisor) readOn(svc *service, r *run, key logs.Key, reader *os.File,
 	return err
 }
 
-// regain gets the outputs of a process back that only it has.
-func regain(pid, outputs int) (held []*os.File, err error) {
-	if outputs == 1 {
-		reader, err := logs.Regain(pid)
-		if err != nil {
-			return nil, err
-		}
-		return []*os.File{reader}, nil
-	}
-	for _, isErr := range []bool{false, true} {
-		reader, err := logs.RegainApart(pid, isErr)
-		if err != nil {
+// regainLeft is regain where the main process has ended, or closed its output, for
+// one that has it still.
+func regainLeft(name string, gen int, r *run, pid int, held []*os.File, err error) ([]*os.File, error) {
+	for _, p := range leftBehind(name, gen, runRecord{Pid: pid, Born: r.born}) {
+		if also, e := regain(p.Pid, len(held)); p.Pid != pid && also[0] != nil {
 			for _, f := range held {
 				f.Close()
 			}
-			return nil, err
+			return also, e
 		}
-		held = append(held, reader)
 	}
-	return held, nil
+	return held, err
+}
+
+// regain gets the outputs of a process back that only it has; nil is one that it
+// does not have any more.
+func regain(pid, outputs int) (held []*os.File, err error) {
+	if outputs == 1 {
+		reader, err := logs.Regain(pid)
+		return []*os.File{reader}, err
+	}
+	for _, isErr := range []bool{false, true} {
+		reader, e := logs.RegainApart(pid, isErr)
+		held = append(held, reader)
+		if e != nil {
+			err = e
+		}
+	}
+	return held, err
 }

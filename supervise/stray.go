@@ -5,8 +5,10 @@ import (
 	"slices"
 	"time"
 
+	"gsv/supervise/guardian"
 	"gsv/supervise/lifecycle"
 	"gsv/supervise/listen"
+	"gsv/supervise/logs"
 	"gsv/supervise/procfs"
 )
 
@@ -50,4 +52,40 @@ func ofAnother(rec record, gen, pid int) bool {
 		}
 	}
 	return false
+}
+
+// leftBehind are the processes in the group of a run whose main process has ended
+// while there was no gsv. That group's number may be another's by now.
+func leftBehind(name string, gen int, r runRecord) []procfs.Proc {
+	group, err := procfs.Group(r.Pid)
+	if err != nil {
+		return nil
+	}
+	var pids []int
+	for _, p := range group {
+		pids = append(pids, p.Pid)
+	}
+	if r.Born != 0 {
+		gen = r.Born
+	}
+	return slices.DeleteFunc(procfs.Marked(pids, name), func(p procfs.Proc) bool { return !procfs.InGeneration(p.Pid, gen) })
+}
+
+// adoptLeft finds what the main process of run gen has left behind. It is taken up
+// as if a guardian had told of that end: what is left is to be ended before the next
+// start, and has the output of the run, with its last words.
+func (s *Supervisor) adoptLeft(svc *service, gen int, r runRecord, found *findings) {
+	left := leftBehind(svc.name, gen, r)
+	if len(left) == 0 {
+		return
+	}
+	outputs := 1
+	if svc.def.Log.Separate {
+		outputs = 2
+	}
+	held, _ := regain(left[0].Pid, outputs) // else it has sent its output elsewhere
+	p := guardian.Process{Key: svc.name, N: r.number(gen), Pid: r.Pid, StartTime: r.Start, Held: held, Ended: true, Acked: true, Left: true}
+	found.processes = append(found.processes, p)
+	found.ended = append(found.ended, guardian.Ended{Key: p.Key, N: p.N, Pid: p.Pid, Unknown: true, Left: true, At: time.Now()})
+	found.orphaned[logs.Key{Name: svc.name, Gen: gen}] = left
 }
