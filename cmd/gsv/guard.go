@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -49,7 +50,8 @@ func guard(args []string) (int, error) {
 // (proc_pid_comm(5)).
 func setName(name string) { os.WriteFile("/proc/self/comm", []byte(name), 0) }
 
-// lockPatience is how long a gsv that is just ending may still hold the run-dir.
+// lockPatience is how long a gsv that is just ending may still hold the run-dir, or
+// its socket: the kernel closes the files of one that was killed one after another.
 const lockPatience = 5 * time.Second
 
 // takeRunDir makes the run-dir if need be and locks it. The lock belongs to the
@@ -140,7 +142,7 @@ func listen(path string) (*os.File, error) {
 	if !isDir(dir) {
 		return nil, fmt.Errorf("cannot make the control socket: there is no directory %s", dir)
 	}
-	if err := clear(path); err != nil {
+	if err := clear(path, lockPatience); err != nil {
 		return nil, err
 	}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
@@ -159,8 +161,8 @@ func listen(path string) (*os.File, error) {
 	return file, nil
 }
 
-// clear removes a socket that nobody answers any more.
-func clear(path string) error {
+// clear removes a socket that nobody answers any more, or will after patience.
+func clear(path string, patience time.Duration) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -173,10 +175,14 @@ func clear(path string) error {
 	}
 	c, err := net.Dial("unix", path)
 	if err == nil {
-		c.Close()
+		defer c.Close()
+		c.SetReadDeadline(time.Now().Add(patience))
+		_, err = c.Read(make([]byte, 1)) // nobody says anything who was not asked
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return fmt.Errorf("cannot make the control socket: another program answers on %s; --socket names another one", path)
 	}
-	if !errors.Is(err, syscall.ECONNREFUSED) {
+	if !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, syscall.ECONNRESET) && err != io.EOF {
 		return fmt.Errorf("cannot make the control socket: %w", err)
 	}
 	if err := os.Remove(path); err != nil {
