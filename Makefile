@@ -72,7 +72,7 @@ fuzz:
 	done
 
 soak: packages
-	GSV_LOGS=2048 $(GO) test -race -timeout 0 -count 1 -v -run '^TestLog(Soak|Many)$$' ./cmd/gsv
+	GSV_LOGS=2048 $(GO) test -race -timeout 0 -count 1 -v -run '^TestLog(Soak|Deaths|Many)$$' ./cmd/gsv
 	GSV_WATCH=100 $(GO) test -race -timeout 0 -count 1 -v -run '^TestWatchLoad$$' ./cmd/gsv
 	GSV_KILLS=100 GSV_STEPS=1 $(GO) test -race -timeout 0 -count $(SOAK) -cpu 1,2 $(TESTFLAGS) $(PKG)
 

@@ -26,9 +26,9 @@ import (
 //
 // A service is written before a signal that its state says was sent, before the
 // end of an operation or of a run is acknowledged, and as soon as the loop gets to
-// it when a run has got its process, which nobody else knows of once the guardian
-// is killed too; all else within flushDelay. What is lost then is told again by
-// the guardian.
+// it when a run has got its process; all else within flushDelay. What is lost then
+// is told again by the guardian or, once that is killed too, found by the pipe that
+// was made for a start, of which there is a line before.
 type store struct {
 	dir     string     // the run-dir
 	file    *os.File   // records; nil until open

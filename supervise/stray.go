@@ -18,8 +18,8 @@ const startSlack = 2 * time.Second / ticksPerSecond
 
 // findStray finds the main process of a run that a gsv had started and not written
 // down when it was killed: started anew, it would be there twice. It has one of the
-// service's sockets, leads a group, and has lost the guardian, its parent. Where
-// no socket is held, nothing tells whose it is.
+// service's sockets, leads a group, and has lost the guardian, its parent. Where no
+// socket is held, nor an output pipe made (see unborn), nothing tells whose it is.
 func findStray(rec record, gen int) (runRecord, bool) {
 	at := slices.IndexFunc(rec.State.Runs, func(r lifecycle.Run) bool { return r.Gen == gen && !r.Born })
 	known := rec.Runs[gen]

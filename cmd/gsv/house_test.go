@@ -54,6 +54,23 @@ func of(ts *testscript.TestScript) *house { return ts.Value(houseKey{}).(*house)
 
 // Start runs gsv below wrap, its output going to gsv.out, and returns when the control socket answers.
 func (h *house) start(dir string, wrap, vars, args []string) error {
+	watch, err := newWatch(filepath.Join(h.dir, "run"), unix.IN_CREATE|unix.IN_MOVED_TO)
+	if err != nil {
+		return err
+	}
+	defer watch.close()
+	killed := 0 // the supervisor of a gsv that was killed may answer once more, before it has noticed
+	if about, err := h.about(); err == nil {
+		killed = about.Pid
+	}
+	if err := h.launch(dir, wrap, vars, args); err != nil {
+		return err
+	}
+	return h.answers(watch, killed)
+}
+
+// Launch is start without waiting.
+func (h *house) launch(dir string, wrap, vars, args []string) error {
 	if h.cmd != nil {
 		select {
 		case <-h.ended:
@@ -66,15 +83,6 @@ func (h *house) start(dir string, wrap, vars, args []string) error {
 		return err
 	}
 	defer out.Close()
-	watch, err := newWatch(filepath.Join(h.dir, "run"), unix.IN_CREATE|unix.IN_MOVED_TO)
-	if err != nil {
-		return err
-	}
-	defer watch.close()
-	killed := 0 // the supervisor of a gsv that was killed may answer once more, before it has noticed
-	if about, err := h.about(); err == nil {
-		killed = about.Pid
-	}
 	argv := append(slices.Clone(wrap), filepath.Join(bin, "gsv"))
 	argv = append(argv, args...)
 	cmd := exec.Command(argv[0], argv[1:]...)
@@ -84,16 +92,23 @@ func (h *house) start(dir string, wrap, vars, args []string) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	h.cmd, h.pid, h.pid1, h.ended = cmd, cmd.Process.Pid, false, make(chan struct{})
-	pidfd, err := unix.PidfdOpen(h.pid, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(pidfd)
+	ended := make(chan struct{})
+	h.cmd, h.pid, h.pid1, h.ended = cmd, cmd.Process.Pid, false, ended
 	go func() {
 		_ = cmd.Wait() // h.cmd.ProcessState tells
-		close(h.ended)
+		close(ended)
 	}()
+	return nil
+}
+
+// Answers returns when the control socket answers, by another guardian than the one that was killed; watch is of its directory.
+func (h *house) answers(watch *watch, killed int) error {
+	pidfd, err := unix.PidfdOpen(h.pid, 0)
+	if err != nil { // it has been waited for
+		<-h.ended
+	} else {
+		defer unix.Close(pidfd)
+	}
 	for deadline := time.Now().Add(patience); ; {
 		if about, err := h.about(); err == nil && about.Pid != 0 && about.Pid != killed {
 			break
@@ -328,11 +343,20 @@ func newWatch(path string, mask uint32) (*watch, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := unix.InotifyAddWatch(fd, path, mask); err != nil {
-		unix.Close(fd)
-		return nil, fmt.Errorf("cannot watch %s: %w", path, err)
+	w := &watch{fd}
+	if err := w.add(path, mask); err != nil {
+		w.close()
+		return nil, err
 	}
-	return &watch{fd}, nil
+	return w, nil
+}
+
+// Add has it tell of another file or directory too.
+func (w *watch) add(path string, mask uint32) error {
+	if _, err := unix.InotifyAddWatch(w.fd, path, mask); err != nil {
+		return fmt.Errorf("cannot watch %s: %w", path, err)
+	}
+	return nil
 }
 
 func (w *watch) close() { unix.Close(w.fd) }

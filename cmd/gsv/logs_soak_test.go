@@ -22,6 +22,7 @@ type logSoak struct {
 	keys    string // of [log], besides those of rotation
 	stamped bool
 	zipped  bool
+	apart   bool // error output has a log of its own
 }
 
 var logSoaks = []logSoak{
