@@ -317,8 +317,8 @@ func (w *walk) file(r *root) *node {
 	if unix.Lstat(r.real, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return nil
 	}
-	e := entry{stat: w.w.seed.stat(&st)}
-	if changed := time.Unix(st.Ctim.Unix()); !w.since.IsZero() && !changed.Before(w.since) {
+	e, changed := entry{stat: w.w.seed.stat(&st)}, time.Unix(st.Ctim.Unix())
+	if w.newest = later(w.newest, changed); !w.since.IsZero() && !changed.Before(w.since) {
 		e = entry{}
 	}
 	n := &node{names: "\x00", files: []entry{e}}

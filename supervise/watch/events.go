@@ -184,25 +184,34 @@ func (s *service) onWay(w *way, e event) {
 	}
 }
 
-// rescan looks at everything, since events are missing.
+// rescan looks at everything, since events are missing. It is a change only if anything
+// has changed since that was done last: who makes more events than the kernel keeps
+// would have the deploys of all others never settle.
 func (s *service) rescan() {
 	s.stir(func(now time.Time) { s.state.forget() })
-	s.denied = ""
+	s.denied, s.swapped = "", false
+	at := kernelNow()
 	s.rearrange()
 	w := s.walk()
 	for _, r := range s.roots {
 		if r.tree == nil {
-			r.dirty = true
-			continue
-		}
-		if _, err := w.refresh(r.tree, r.real, ""); err != nil {
+			w.file(r)
+		} else if _, err := w.refresh(r.tree, r.real, ""); err != nil {
 			s.poll(err)
+			s.swapped = true
 			break
 		}
-		r.tree.touchAll()
 	}
 	s.say()
-	s.changed(place{})
+	if s.swapped || !w.newest.Before(s.looked) {
+		for _, r := range s.roots {
+			if r.dirty = true; r.tree != nil {
+				r.tree.touchAll()
+			}
+		}
+		s.changed(place{})
+	}
+	s.looked = at
 }
 
 // rearrange follows the paths anew, and has a change known if they lead elsewhere.

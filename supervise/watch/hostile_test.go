@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -76,6 +77,35 @@ func TestNamesAreHarmless(t *testing.T) {
 	r.write("app/"+long+"/"+long, "1")
 	half := shownMax/2 - 100
 	r.want("web: 1 under /app, first " + long[:100+half] + "…" + long[len(long)-shownMax/2:])
+}
+
+// Whose events are more than the kernel keeps, again and again, has the deploys of others
+// settle all the same.
+func TestOverflowsOfOthers(t *testing.T) {
+	r := newRig(t)
+	r.write("app/lib/a", "1")
+	r.write("app.conf", "1")
+	r.watch("app", "app.conf")
+	for _, deploy := range []func(){
+		func() { r.write("app/lib/a", "2") },
+		func() { r.remove("app/lib/a") },
+		func() { r.replace("app.conf", "2") },
+	} {
+		r.Pause("web")
+		deploy()
+		r.Resume("web")
+		for told, n := false, 0; !told; n++ {
+			r.overflow()
+			select {
+			case <-r.told:
+				told = true
+			case <-time.After(quick / 4):
+				if n > 1000 {
+					t.Fatal("it does not settle")
+				}
+			}
+		}
+	}
 }
 
 // Who makes events without end holds up nobody who asks what has happened by now,

@@ -66,7 +66,9 @@ type service struct {
 	settled time.Time // temporaries that have not changed since are left over
 	jobs    []job
 	budget  int64
-	room    int // what is left of namesMax
+	room    int       // what is left of namesMax
+	looked  time.Time // when everything was looked at last
+	swapped bool      // a directory is another one than was watched
 
 	problem string // why it polls, if not by wish
 	denied  string // what cannot be read
@@ -92,7 +94,7 @@ func newService(w *Watcher, name string, spec Spec) *service {
 		state: settling{debounce: spec.Debounce, maxDelay: spec.MaxDelay, stamped: spec.Stamp != ""},
 		ways:  map[string]*way{}, kept: map[string]*kept{}, budget: hashBudget, room: w.names,
 	}
-	s.settled = s.since
+	s.settled, s.looked = s.since, s.since
 	if spec.Poll > 0 {
 		s.polls, s.every = byWish, spec.Poll
 	}

@@ -104,6 +104,7 @@ type walk struct {
 	temps  map[place]uint64
 	latest time.Time // the latest change of a file after that, and where
 	at     place
+	newest time.Time // the latest change of a file or directory
 }
 
 // refresh has a directory watched, with all below, and brings what is known of them
@@ -187,6 +188,7 @@ func (w *walk) see(d *dir, path, rel string, l *listing) {
 			}
 		}
 	}
+	w.newest = later(w.newest, later(l.changed, l.dir))
 	if l.changed.After(w.latest) {
 		w.latest, w.at = l.changed, place{d.root.under, join(rel, l.latest)}
 	}
@@ -205,6 +207,7 @@ func (s *service) rewatch(d *dir, path string) error {
 	}
 	wd, err := s.in.watch(path, maskTree, user{service: s, dir: d})
 	if err == nil && d.wd != wd {
+		s.swapped = s.swapped || d.wd != none
 		s.unwatch(d)
 		d.wd = wd
 	}
