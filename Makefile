@@ -15,8 +15,9 @@ SOAK ?= 20
 DEPLOYS ?= 20
 TESTFLAGS ?=
 
-# gcc and libc6-dev are what -race needs; then come the servers that are driven (starman brings start_server).
-PACKAGES = gcc libc6-dev curl util-linux procps rsync git unzip zip logrotate \
+# gcc and libc6-dev are what -race needs; systemd has journald, which runs without the rest of it. Then come the servers
+# that are driven (starman brings start_server).
+PACKAGES = gcc libc6-dev curl util-linux procps rsync git unzip zip logrotate systemd \
 	starman unicorn gunicorn puma nginx-light apache2-bin php-fpm uwsgi-core uwsgi-plugin-python3
 # PEERS are the supervisors that deploys are measured beside.
 PEERS = supervisor daemontools runit s6
