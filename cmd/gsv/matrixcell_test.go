@@ -4,12 +4,14 @@ import (
 	"net/http"
 	"os"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"gsv/supervise/procfs"
 	"gsv/supervise/status"
 )
 
@@ -272,7 +274,8 @@ func playBusyKeepalive(s *stage, want outcome) {
 	number := s.deploy(good)
 	hup := s.background("hup", "web")
 	if want.busy {
-		s.oneEnds(web.Workers) // the other one: so the signal has been sent
+		s.oneEnds(web.Workers) // the other one: so the signal is being sent
+		s.waits(web.Pid)       // and now it has been
 		s.slow.release()
 	}
 	v := <-hup
@@ -297,6 +300,17 @@ func (s *stage) oneEnds(workers []status.Worker) {
 	if err := readable(time.Now().Add(patience/2), fds...); err != nil {
 		s.t.Fatalf("no worker of %v ends: %v", workers, err)
 	}
+}
+
+// Waits returns when a process does nothing, as a main process that has sent all its workers a signal.
+func (s *stage) waits(pid int) {
+	s.t.Helper()
+	for deadline := time.Now().Add(patience / 2); time.Now().Before(deadline); runtime.Gosched() { // nothing tells that
+		if p, err := procfs.Read(pid); err != nil || p.State == 'S' {
+			return // one that has ended has sent it too
+		}
+	}
+	s.t.Fatalf("process %d does not come to rest", pid)
 }
 
 func playHupWhileStarting(s *stage, want outcome) {
