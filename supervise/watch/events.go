@@ -203,7 +203,7 @@ func (s *service) rescan() {
 		}
 	}
 	s.say()
-	if s.swapped || !w.newest.Before(s.looked) {
+	if s.swapped || at.Before(s.looked) || !w.newest.Before(s.looked) { // by a clock that was put back, nobody knows
 		for _, r := range s.roots {
 			if r.dirty = true; r.tree != nil {
 				r.tree.touchAll()
